@@ -1,0 +1,53 @@
+"""How every command line behaves: flags from dataclasses, one sentence for a mistake, exit code 2.
+
+No torch in here: ``--help`` has to answer at once.
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn, TypeVar
+
+import tyro
+
+from landscape.errors import InputError
+
+Options = TypeVar("Options")
+
+
+def parse(
+    options: type[Options],
+    *,
+    prog: str,
+    description: str,
+    default: Options | None = None,
+    args: Sequence[str] | None = None,
+) -> Options:
+    """Flags for every field of the dataclass `options`, starting from `default`."""
+    keywords = {} if default is None else {"default": default}
+    return tyro.cli(
+        options,
+        prog=prog,
+        description=description,
+        args=args,
+        **keywords,
+    )
+
+
+def run(main: Callable[[], None]) -> NoReturn:
+    """Run a command's body and leave with its exit code.
+
+    0 done · 2 the input cannot be used (one sentence on stderr) · 130 or 143 interrupted (nothing lost).
+    """
+    try:
+        main()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt as interrupt:
+        said = str(interrupt) or "interrupted; run the same command again to continue."
+        print(f"\n{said}", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+    sys.exit(0)

@@ -1,0 +1,62 @@
+"""Named tensors as one vector of weight space.
+
+Weights are a plain mapping from parameter name to tensor, in the order of ``named_parameters()``.
+Buffers are no coordinates: directions and planes live in the space of parameters only.
+
+Dot products are accumulated in float64 (a float32 sum over 25 million products is off by percents).
+"""
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+Weights = Mapping[str, Tensor]
+
+
+def weights_of(model: nn.Module) -> dict[str, Tensor]:
+    """A detached copy of the model's parameters, contiguous, on the CPU."""
+    return {
+        name: parameter.detach().to("cpu", copy=True).contiguous() for name, parameter in model.named_parameters()
+    }
+
+
+def size(weights: Weights) -> int:
+    """Number of coordinates."""
+    return sum(tensor.numel() for tensor in weights.values())
+
+
+def dot(a: Weights, b: Weights) -> float:
+    """Inner product, accumulated in float64."""
+    return math.fsum(float(torch.dot(a[name].double().reshape(-1), b[name].double().reshape(-1))) for name in a)
+
+
+def norm(a: Weights) -> float:
+    """Euclidean norm, accumulated in float64."""
+    return math.sqrt(dot(a, a))
+
+
+def combine(*terms: tuple[float, Weights], dtype: torch.dtype = torch.float64) -> dict[str, Tensor]:
+    """``sum_k c_k * w_k``, computed in float64 and returned in `dtype`."""
+    return {
+        name: torch.stack([coefficient * w[name].double() for coefficient, w in terms]).sum(0).to(dtype)
+        for name in terms[0][1]
+    }
+
+
+def subtract(a: Weights, b: Weights) -> dict[str, Tensor]:
+    """``a - b`` in float64."""
+    return combine((1.0, a), (-1.0, b))
+
+
+def lerp(a: Weights, b: Weights, t: float, dtype: torch.dtype = torch.float64) -> dict[str, Tensor]:
+    """``(1 - t) a + t b``."""
+    return combine((1.0 - t, a), (t, b), dtype=dtype)
+
+
+def load_weights(model: nn.Module, weights: Weights) -> None:
+    """Write `weights` into the model's parameters in place, each in the parameter's own dtype and memory layout."""
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            parameter.copy_(weights[name])
