@@ -1,0 +1,208 @@
+"""The hinge between the two halves: training writes checkpoints, analysis reads them.
+
+A checkpoint is one self-contained safetensors file. Loading one never runs code. Tensors are stored
+contiguous under ``model/...`` (parameters and buffers) and ``algorithm/...`` (weight policy,
+discriminator, moments of the prior); one JSON entry of the metadata holds the rest.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from landscape.config import RunConfig
+from landscape.errors import InputError
+from landscape.storage import atomic_path, provenance
+
+FORMAT = 1
+_PREFIXES = ("module.", "_orig_mod.")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One point of a training run: everything that analysis needs to know about it.
+
+    Attributes:
+        model: parameters and buffers by their plain names.
+        algorithm: state of the algorithm beyond the model, by name (``policy/...``, ``moments/...``).
+        config: the run's configuration; None for a bare state dict that somebody else saved.
+        step: number of updates behind these weights.
+        kind: ``raw`` iterate or ``swa`` average.
+        classes: class names in the order of the logits.
+        domains: all domains of the task, the target included.
+        split_digest: hash of the train/validation split.
+        metrics: the evaluation recorded with the checkpoint.
+        notes: what was changed on loading, in sentences.
+        path: the file it came from.
+    """
+
+    model: Mapping[str, Tensor]
+    algorithm: Mapping[str, Tensor] = field(default_factory=dict)
+    config: RunConfig | None = None
+    step: int = 0
+    kind: Literal["raw", "swa"] = "raw"
+    classes: tuple[str, ...] = ()
+    domains: tuple[str, ...] = ()
+    split_digest: str = ""
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    path: Path | None = None
+
+    @property
+    def label(self) -> str:
+        """A short name for messages: the file, with its folder."""
+        return "/".join(self.path.parts[-2:]) if self.path else f"{self.kind} step {self.step}"
+
+    def weights(self, network: nn.Module) -> dict[str, Tensor]:
+        """The parameters of `network` that this checkpoint holds, as a point of weight space.
+
+        Raises:
+            InputError: the checkpoint belongs to another architecture; names the first tensor that differs.
+        """
+        expected = dict(network.named_parameters())
+        self._check_names({name: tuple(p.shape) for name, p in [*expected.items(), *network.named_buffers()]})
+        return {name: self.model[name] for name in expected}
+
+    def buffers(self, network: nn.Module) -> dict[str, Tensor]:
+        """The buffers of `network` that this checkpoint holds."""
+        return {name: self.model[name] for name, _ in network.named_buffers() if name in self.model}
+
+    def load_into(self, network: nn.Module) -> None:
+        """Write parameters and buffers into `network`, each in its own memory layout."""
+        self.weights(network)
+        with torch.no_grad():
+            for name, tensor in [*network.named_parameters(), *network.named_buffers()]:
+                if name in self.model:
+                    tensor.copy_(self.model[name])
+
+    def _check_names(self, expected: Mapping[str, tuple[int, ...]]) -> None:
+        persistent = {name for name in expected if name in self.model}
+        missing = [name for name in expected if name not in self.model and not name.endswith("num_batches_tracked")]
+        extra = [name for name in self.model if name not in expected]
+        for name in sorted(persistent):
+            got = tuple(self.model[name].shape)
+            if got != expected[name]:
+                raise InputError(
+                    f"{self.label} does not fit the network: {name} has shape {got}, expected {expected[name]}. "
+                    "Give the --model it was trained with."
+                )
+        if missing or extra:
+            what = f"it lacks {missing[0]}" if missing else f"it has {extra[0]}, which the network lacks"
+            raise InputError(
+                f"{self.label} does not fit the network: {what} ({len(missing)} missing, {len(extra)} extra tensors). "
+                "Give the --model it was trained with."
+            )
+
+    def save(self, path: Path | str) -> Path:
+        """Write the checkpoint atomically; a full disk leaves the old file and raises InputError."""
+        tensors = {f"model/{name}": tensor for name, tensor in self.model.items()}
+        tensors |= {f"algorithm/{name}": tensor for name, tensor in self.algorithm.items()}
+        about = {
+            "format": FORMAT,
+            "config": self.config.to_dict() if self.config else None,
+            "step": self.step,
+            "kind": self.kind,
+            "classes": list(self.classes),
+            "domains": list(self.domains),
+            "split_digest": self.split_digest,
+            "metrics": dict(self.metrics),
+            "versions": provenance()["versions"],
+        }
+        return save_tensors(path, tensors, about)
+
+    @classmethod
+    def load(cls, path: Path | str) -> "Checkpoint":
+        """Read a checkpoint, or a bare safetensors state dict of another tool.
+
+        Raises:
+            InputError: no such file, a pickled file (it is never opened), a truncated or damaged file, or a
+                checkpoint of a newer version.
+        """
+        path = Path(path)
+        tensors, about = load_tensors(path)
+        if about is None:
+            model, notes = _plain_names(tensors, path)
+            return cls(model=model, notes=notes, path=path)
+        if about.get("format") != FORMAT:
+            raise InputError(
+                f"{path} has checkpoint format {about.get('format')}; this version reads {FORMAT}. "
+                "Use the version of the package that wrote it."
+            )
+        try:
+            config = RunConfig.from_dict(about["config"]) if about["config"] else None
+        except TypeError as error:
+            raise InputError(
+                f"{path} was written by a version with other options ({error}). Use the version that wrote it."
+            ) from error
+        return cls(
+            model=_under("model/", tensors),
+            algorithm=_under("algorithm/", tensors),
+            config=config,
+            step=about["step"],
+            kind=about["kind"],
+            classes=tuple(about["classes"]),
+            domains=tuple(about["domains"]),
+            split_digest=about["split_digest"],
+            metrics=about["metrics"],
+            path=path,
+        )
+
+
+def save_tensors(path: Path | str, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> Path:
+    """Write tensors (detached, contiguous, on the CPU) and one JSON object atomically to a safetensors file."""
+    path = Path(path)
+    # clone: safetensors refuses tensors that share memory or are channels-last.
+    plain = {name: t.detach().to("cpu").clone(memory_format=torch.contiguous_format) for name, t in tensors.items()}
+    with atomic_path(path) as temporary:
+        save_file(plain, temporary, metadata={"landscape": json.dumps(about, sort_keys=True)})
+    return path
+
+
+def load_tensors(path: Path | str) -> tuple[dict[str, Tensor], dict[str, Any] | None]:
+    """Read a safetensors file; the JSON object is None when this package did not write it."""
+    path = Path(path)
+    if not path.is_file():
+        kind = "is a folder" if path.is_dir() else "does not exist"
+        raise InputError(f"{path} {kind}; expected a checkpoint file (*.safetensors), or RUN[@STEP|@swa].")
+    with open(path, "rb") as file:
+        head = file.read(2)
+    if head in (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
+        raise InputError(
+            f"{path} is a pickled file, and opening a pickle can run code, so it was not opened. If you trust its "
+            "source, save its state dict with safetensors.torch.save_file and pass that file."
+        )
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = (file.metadata() or {}).get("landscape")
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+    except (SafetensorError, OSError) as error:
+        raise InputError(
+            f"{path} is damaged or cut off ({error}); use another checkpoint of the run, or train it again: "
+            "a finished run's missing points are made again by the same train command."
+        ) from error
+    return tensors, json.loads(about) if about else None
+
+
+def _plain_names(tensors: Mapping[str, Tensor], path: Path) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """Strip the prefixes that wrappers put before every name."""
+    notes = []
+    names = {name: name for name in tensors}
+    changed = True
+    while changed:
+        changed = False
+        for prefix in _PREFIXES:
+            if names and all(plain.startswith(prefix) for plain in names.values()):
+                names = {name: plain.removeprefix(prefix) for name, plain in names.items()}
+                notes.append(f"{path.name}: stripped the prefix {prefix!r} from every tensor's name")
+                changed = True
+    return {plain: tensors[name] for name, plain in names.items()}, tuple(notes)
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

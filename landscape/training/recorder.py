@@ -1,0 +1,117 @@
+"""What a run keeps of its trajectory: checkpoints, each with its evaluation."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from landscape.algorithms import ERM
+from landscape.checkpoint import Checkpoint
+from landscape.data import Task, augmented_pixels, normalise
+from landscape.evaluation import Evaluator, scores
+from landscape.models import Network
+from landscape.seeding import torch_seed
+from landscape.training.averaging import WeightAverage
+from landscape.training.run import Kind, Run
+
+
+class Recorder:
+    """Saves the points that planes and figures need, and evaluates them.
+
+    Source validation (the sources' out-split, the mean over domains as in DomainBed) is what selection may
+    use. The target's scores are recorded for reporting only; nothing in training reads them.
+
+    Args:
+        run: where to write.
+        task: images, split and target.
+        algorithm: its network is the raw iterate.
+        average: its network is the SWA iterate.
+    """
+
+    def __init__(self, run: Run, task: Task, algorithm: ERM, average: WeightAverage) -> None:
+        self.run, self.task, self.algorithm, self.average = run, task, algorithm, average
+        config = run.config
+        validation, target = task.source_rows("out"), task.target_rows()
+        self.rows = np.concatenate([validation, target])
+        pixels, labels, rows = task.images.pixels, task.images.labels, self.rows
+        if config.augment_validation:
+            augmented = augmented_pixels(task.images, validation, seed=config.seed, augmentation=config.augmentation)
+            pixels, labels = np.concatenate([augmented, pixels[target]]), labels[rows]
+            rows = np.arange(len(rows))
+        self.evaluator = Evaluator(
+            algorithm.network,
+            pixels,
+            labels,
+            rows=rows,
+            device=algorithm.device,
+        )
+
+    def record(self, step: int) -> dict[str, Any]:
+        """Save and evaluate the raw iterate and, once it exists, the average. Returns the raw one's scores."""
+        raw = self._save(step, "raw", self.algorithm.network)
+        if self.average.count:
+            if self.algorithm.network.batch_norm == "train":
+                # Dropout is on in these passes and draws from the global generator.
+                with torch_seed(self.run.config.seed, "evaluation", step):
+                    self.average.recompute_batch_norm(training_batches(self.task, self.algorithm.network))
+            self._save(step, "swa", self.average.network)
+        return raw
+
+    def _save(self, step: int, kind: Kind, network: torch.nn.Module) -> dict[str, Any]:
+        predictions = self.evaluator.at(dict(network.named_parameters()), dict(network.named_buffers()))
+        metrics = task_scores(predictions.loss, predictions.correct, self.task, self.rows)
+        Checkpoint(
+            model=network.state_dict(),
+            algorithm=self.algorithm.tensors(),
+            config=self.run.config,
+            step=step,
+            kind=kind,
+            classes=self.task.images.classes,
+            domains=self.task.images.domains,
+            split_digest=self.task.split.digest,
+            metrics=metrics,
+        ).save(self.run.path(step, kind))
+        self.run.journal.append({"step": step, "event": "evaluation", "kind": kind, **metrics})
+        return metrics
+
+
+def task_scores(loss: np.ndarray, correct: np.ndarray, task: Task, rows: np.ndarray) -> dict[str, Any]:
+    """Scores of per-image results: source validation (mean over domains), target, seen and unseen concepts.
+
+    Args:
+        loss: (n,) nats.
+        correct: (n,) bool.
+        task: what the rows belong to.
+        rows: (n,) image indices.
+    """
+    labels, domain = task.images.labels[rows], task.images.domain[rows]
+    held_out, target = task.split.held_out[rows], task.images.domains.index(task.target)
+
+    def part(chosen: np.ndarray) -> dict[str, float]:
+        return scores(loss[chosen], correct[chosen], labels[chosen])
+
+    per_domain = {name: part((domain == task.images.domains.index(name)) & held_out) for name in task.sources}
+    result: dict[str, Any] = {
+        "validation": {
+            name: float(np.mean([values[name] for values in per_domain.values()]))
+            for name in ("accuracy", "balanced_accuracy", "loss")
+        },
+        "validation_per_domain": per_domain,
+        "target": part(domain == target),
+    }
+    seen = task.seen()
+    if seen is not None:
+        result["target_seen"] = part((domain == target) & seen[rows])
+        result["target_unseen"] = part((domain == target) & ~seen[rows])
+    return result
+
+
+def training_batches(task: Task, network: Network) -> Iterator[Tensor]:
+    """Source training images in order, normalised, for batch-norm statistics."""
+    device = next(network.parameters()).device
+    rows = task.source_rows("in")
+    for start in range(0, len(rows), 64):
+        pixels = task.images.pixels[rows[start : start + 64]]
+        yield normalise(pixels, network.mean, network.std).to(device)

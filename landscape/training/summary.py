@@ -1,0 +1,46 @@
+"""What a finished run says about itself, and which of its checkpoints source validation would choose."""
+
+from typing import Any
+
+from landscape.config import DISPLAY_NAMES
+from landscape.training.run import Kind, Run
+
+
+def evaluations(run: Run, kind: Kind = "raw") -> list[dict[str, Any]]:
+    """The evaluation of every recorded checkpoint of one kind, in order of steps, the trunk's included."""
+    recorded = {step for step, _ in run.checkpoints(kind)}
+    rows = {
+        row["step"]: row
+        for row in run.metrics()
+        if row["event"] == "evaluation" and row["kind"] == kind and row["step"] in recorded
+    }
+    return [rows[step] for step in sorted(rows)]
+
+
+def select(run: Run, kind: Kind = "raw") -> dict[str, Any]:
+    """Training-domain validation: the evaluation with the highest mean accuracy on the sources' out-splits.
+
+    The first of equals. Nothing about the target is read (algorithms, section 6, selection a).
+    """
+    rows = [row for row in evaluations(run, kind) if row["step"] > 0]
+    return max(rows, key=lambda row: row["validation"]["accuracy"])
+
+
+def summarise(run: Run) -> str:
+    """A few lines for the terminal: the last and the selected checkpoint, raw and averaged."""
+    config = run.config
+    lines = [
+        f"{DISPLAY_NAMES[config.algorithm]} on {config.data}, target {config.target}, seed {config.seed}: {run.folder}",
+        f"{'':22}{'step':>6}{'validation':>12}{'target':>9}{'balanced':>10}{'n':>7}",
+    ]
+    for kind, name in (("raw", "raw"), ("swa", "SWA")):
+        rows = evaluations(run, kind)  # type: ignore[arg-type]
+        if not rows:
+            continue
+        for what, row in (("last", rows[-1]), ("by source validation", select(run, kind))):  # type: ignore[arg-type]
+            target = row["target"]
+            lines.append(
+                f"{f'{name}, {what}':22.22}{row['step']:>6}{row['validation']['accuracy']:>12.3f}"
+                f"{target['accuracy']:>9.3f}{target['balanced_accuracy']:>10.3f}{target['n']:>7}"
+            )
+    return "\n".join(lines)
