@@ -23,7 +23,6 @@ _HOMES = {
     "Evaluator": "landscape.evaluation",
     "Tally": "landscape.evaluation",
     "Run": "landscape.training",
-    "train": "landscape.training",
     "Plane": "landscape.surface",
     "Surface": "landscape.surface",
     "Trajectory": "landscape.surface",

@@ -3,9 +3,10 @@
 No torch in here: ``--help`` has to answer at once.
 """
 
+import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import tyro
 
@@ -23,23 +24,19 @@ def parse(
     args: Sequence[str] | None = None,
 ) -> Options:
     """Flags for every field of the dataclass `options`, starting from `default`."""
-    keywords = {} if default is None else {"default": default}
-    return tyro.cli(
-        options,
-        prog=prog,
-        description=description,
-        args=args,
-        **keywords,
-    )
+    keywords: dict[str, Any] = {} if default is None else {"default": default}
+    return tyro.cli(options, prog=prog, description=description, args=args, **keywords)
 
 
 def run(main: Callable[[], None]) -> NoReturn:
     """Run a command's body and leave with its exit code.
 
-    0 done · 2 the input cannot be used (one sentence on stderr) · 130 or 143 interrupted (nothing lost).
+    0 done · 2 the input cannot be used (one sentence on stderr) · 130 interrupted (nothing lost). A reader
+    that closes the pipe early (``| head``) is no failure.
     """
     try:
         main()
+        sys.stdout.flush()
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
@@ -48,6 +45,6 @@ def run(main: Callable[[], None]) -> NoReturn:
         print(f"\n{said}", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
+        # What is still buffered goes nowhere; else Python tries again at exit, complains and leaves with 120.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(0)

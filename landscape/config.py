@@ -7,11 +7,12 @@ names the choice. No torch in here: ``--help`` has to answer at once.
 import dataclasses
 import json
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, get_args
+from numbers import Integral, Real
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import tyro
 
-from landscape.errors import InputError
+from landscape.errors import InputError, unknown_choice
 from landscape.storage import digest
 
 AlgorithmName = Literal["erm", "a0", "a", "b", "c", "d", "e", "f", "fgmix"]
@@ -22,9 +23,43 @@ ALGORITHMS: tuple[str, ...] = get_args(AlgorithmName)
 DISPLAY_NAMES = {"erm": "ERM", "fgmix": "FGMix"} | {name: name.upper() for name in ("a0", "a", "b", "c", "d", "e", "f")}
 
 
-def _at_least(flag: str, value: int, least: int) -> None:
-    if value < least:
+def _at_least(flag: str, value: float, least: float) -> None:
+    if not value >= least:
         raise InputError(f"{flag} is {value}; expected at least {least}.")
+
+
+def _above(flag: str, value: float, bound: float) -> None:
+    if not value > bound:
+        raise InputError(f"{flag} is {value}; expected a number above {bound}.")
+
+
+def _normalise(config: Any, prefix: str = "--") -> None:
+    """Give equal configurations equal values, and so equal hashes; refuse a choice that does not exist.
+
+    Python takes 0 for 0.0 and a list for a tuple without a word, JSON writes them differently, and it refuses
+    NumPy's numbers.
+    """
+    for item in dataclasses.fields(config):
+        value = getattr(config, item.name)
+        if get_origin(item.type) is Literal and value not in get_args(item.type):
+            flag = prefix + item.name.replace("_", "-")
+            raise unknown_choice(flag, str(value), [str(choice) for choice in get_args(item.type)])
+        if item.type in (float, float | None) and isinstance(value, Real):
+            object.__setattr__(config, item.name, float(value))
+        if item.type is int and isinstance(value, Integral):
+            object.__setattr__(config, item.name, int(value))
+        if isinstance(value, list):
+            object.__setattr__(config, item.name, tuple(value))
+
+
+def _known(cls: type, values: dict[str, Any]) -> dict[str, Any]:
+    unknown = sorted(values.keys() - {item.name for item in dataclasses.fields(cls)})
+    if unknown:
+        raise InputError(
+            f"the stored configuration has unknown settings ({', '.join(unknown)}); "
+            "expected those of this version. Was it written by a newer one?"
+        )
+    return values
 
 
 @dataclass(frozen=True)
@@ -78,11 +113,18 @@ class MixupConfig:
     """Momentum of the moving averages behind the prior, tracked from the first step. The paper is silent."""
 
     def __post_init__(self) -> None:
+        _normalise(self, "--mixup.")
         _at_least("--mixup.start", self.start, 1)
         _at_least("--mixup.codes", self.codes, 1)
         _at_least("--mixup.directions", self.directions, 2)
         _at_least("--mixup.domains-per-mixup", self.domains_per_mixup, 0)
         _at_least("--mixup.hidden", self.hidden, 1)
+        _at_least("--mixup.code-weight", self.code_weight, 0)
+        _at_least("--mixup.eta", self.eta, 0)
+        _above("--mixup.concentration", self.concentration, 0)
+        _above("--mixup.scale-init", self.scale_init, 0)
+        _above("--mixup.policy-lr", self.policy_lr, 0)
+        _above("--mixup.radius", self.radius, 0)
         if not 0 <= self.momentum < 1:
             raise InputError(f"--mixup.momentum is {self.momentum}; expected a number from 0 up to, not including, 1.")
 
@@ -156,6 +198,7 @@ class RunConfig:
     """The mixup of latent codes and its weight policy."""
 
     def __post_init__(self) -> None:
+        _normalise(self)
         _at_least("--steps", self.steps, 1)
         _at_least("--batch-size", self.batch_size, 1)
         _at_least("--image-size", self.image_size, 8)
@@ -164,8 +207,9 @@ class RunConfig:
         _at_least("--save-every", self.save_every, 1)
         if not 0 <= self.dropout < 1:
             raise InputError(f"--dropout is {self.dropout}; expected a number from 0 up to, not including, 1.")
-        if not self.lr > 0:
-            raise InputError(f"--lr is {self.lr}; expected a number above 0.")
+        _above("--lr", self.lr, 0)
+        _at_least("--weight-decay", self.weight_decay, 0)
+        _at_least("--classes-per-batch", self.classes_per_batch, 1)
         if self.recorded_points > 20:
             raise InputError(
                 f"--record-every {self.record_every} makes {self.recorded_points} checkpoints over {self.steps} steps; "
@@ -198,9 +242,8 @@ class RunConfig:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "RunConfig":
         """The inverse of :meth:`to_dict`."""
-        values = dict(values)
-        values["domains"] = tuple(values.get("domains", ()))
-        values["mixup"] = MixupConfig(**values.get("mixup", {}))
+        values = dict(_known(cls, values))
+        values["mixup"] = MixupConfig(**_known(MixupConfig, values.get("mixup", {})))
         return cls(**values)
 
     def identity(self) -> dict[str, Any]:

@@ -5,10 +5,11 @@ import hashlib
 import json
 import os
 import platform
+import shlex
 import sys
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -27,15 +28,16 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     :class:`~landscape.errors.InputError` and leaves what was there untouched.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         with open(temporary, "rb") as written:
             os.fsync(written.fileno())
         os.replace(temporary, path)
     except BaseException as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
         if _is_disk_full(error):
             raise disk_full(path) from error
         raise
@@ -54,6 +56,7 @@ def _is_disk_full(error: BaseException) -> bool:
 
 
 def disk_full(path: Path) -> InputError:
+    """What a command says when the file at `path` found no room."""
     return InputError(
         f"no space left while writing {path}; files written before are intact. "
         "Free some space and run the same command again: it continues from the last save."
@@ -71,12 +74,21 @@ class Journal:
         self.path = Path(path)
 
     def append(self, row: Mapping[str, Any]) -> None:
-        """Add one row; a torn last line left by a crash must have been removed by :meth:`rewind`."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        """Add one row; a torn last line left by a crash must have been removed by :meth:`rewind`.
+
+        When the disk is full the file is cut back to the rows it had.
+        """
+        line = _encode_row(row)
+        before = None
         try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             with open(self.path, "ab") as file:
-                file.write(_encode_row(row))
+                before = file.tell()
+                file.write(line)
         except OSError as error:
+            if before is not None:
+                with suppress(OSError):
+                    os.truncate(self.path, before)
             if _is_disk_full(error):
                 raise disk_full(self.path) from error
             raise
@@ -102,6 +114,8 @@ class Journal:
 
 
 def _encode_row(row: Mapping[str, Any]) -> bytes:
+    if "crc" in row:
+        raise ValueError("a journal row has no key 'crc' of its own: the checksum takes that name.")
     # NaN and infinities are not JSON: they are stored as null.
     body = json.dumps(_finite(dict(row)), separators=(",", ":"), allow_nan=False)
     crc = f"{zlib.crc32(body.encode()):08x}"
@@ -151,7 +165,7 @@ def file_digest(path: Path | str) -> str:
 def cache_folder() -> Path:
     """Where decoded images and trial results live: ``$LANDSCAPE_CACHE``, else the user's cache folder."""
     if given := os.environ.get("LANDSCAPE_CACHE"):
-        return Path(given)
+        return Path(given).expanduser()
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "landscape"
 
@@ -172,8 +186,11 @@ def provenance(inputs: Mapping[str, str] | None = None) -> dict[str, Any]:
 
 def command_line() -> str:
     """The running command as a person would type it."""
-    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
+    main = sys.modules.get("__main__")
+    spec = getattr(main, "__spec__", None)
     if spec is not None and spec.name:
-        name = spec.name.removesuffix(".__main__")
-        return " ".join(["python -m", name, *sys.argv[1:]])
-    return " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+        return shlex.join(["python", "-m", spec.name.removesuffix(".__main__"), *sys.argv[1:]])
+    if not hasattr(main, "__file__"):
+        # A notebook's own command line holds a new file name for every session; it would not repeat.
+        return "interactive session"
+    return shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]])

@@ -3,12 +3,12 @@
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import tyro
 
 from landscape import command
-from landscape.config import PRESETS, PresetFlag, RunConfig
+from landscape.config import PRESETS, PresetFlag, PresetName, RunConfig
 from landscape.errors import unknown_choice
 
 DESCRIPTION = """Train a network on every domain but one, with ERM, FGMix or one of its variants A-F.
@@ -18,7 +18,7 @@ run and leaves a finished one alone. Steps before T0 (--mixup.start) are shared 
 
 Examples:
   python -m landscape.train --preset quick --algorithm fgmix --target sketch
-  python -m landscape.train --data my_images/ --target paintings --steps 2000 --model resnet18
+  python -m landscape.train --data my_images/ --target paintings --preset full --model resnet18
   python -m landscape.train --preset paper --data pacs --data-dir /data --target sketch
 """
 
@@ -57,9 +57,9 @@ def main(args: list[str] | None = None) -> None:
     print(summarise(run))
 
 
-def preset_named(arguments: list[str], default: str = "quick") -> str:
+def preset_named(arguments: list[str], default: PresetName = "quick") -> PresetName:
     """The value of ``--preset`` among the arguments: it decides the other flags' defaults."""
-    name = default
+    name: str = default
     for index, argument in enumerate(arguments):
         if argument == "--preset" and index + 1 < len(arguments):
             name = arguments[index + 1]
@@ -67,7 +67,7 @@ def preset_named(arguments: list[str], default: str = "quick") -> str:
             name = argument.partition("=")[2]
     if name not in PRESETS:
         raise unknown_choice("preset", name, PRESETS)
-    return name
+    return cast(PresetName, name)
 
 
 def lower_algorithm(arguments: list[str]) -> list[str]:

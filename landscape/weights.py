@@ -12,14 +12,14 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from landscape.errors import InputError
+
 Weights = Mapping[str, Tensor]
 
 
 def weights_of(model: nn.Module) -> dict[str, Tensor]:
     """A detached copy of the model's parameters, contiguous, on the CPU."""
-    return {
-        name: parameter.detach().to("cpu", copy=True).contiguous() for name, parameter in model.named_parameters()
-    }
+    return {name: parameter.detach().to("cpu", copy=True).contiguous() for name, parameter in model.named_parameters()}
 
 
 def size(weights: Weights) -> int:
@@ -57,6 +57,16 @@ def lerp(a: Weights, b: Weights, t: float, dtype: torch.dtype = torch.float64) -
 
 def load_weights(model: nn.Module, weights: Weights) -> None:
     """Write `weights` into the model's parameters in place, each in the parameter's own dtype and memory layout."""
+    parameters = dict(model.named_parameters())
+    for name, parameter in parameters.items():
+        # copy_ would broadcast a smaller tensor without a word.
+        if name not in weights:
+            raise InputError(f"no weights for {name!r}; expected a tensor for each of {len(parameters)} parameters.")
+        if weights[name].shape != parameter.shape:
+            raise InputError(
+                f"the weights of {name!r} have shape {tuple(weights[name].shape)}; "
+                f"this network expects {tuple(parameter.shape)}. Is it the same architecture?"
+            )
     with torch.no_grad():
-        for name, parameter in model.named_parameters():
+        for name, parameter in parameters.items():
             parameter.copy_(weights[name])

@@ -61,10 +61,10 @@ def train(
     if run.is_done():
         return Run.open(run.folder)
     task = task or open_task(config, progress=progress)
-    if _needs_trunk(run):
+    if (trunk := _missing_trunk(run)) is not None:
         # The trunk is a run of plain ERM that keeps its last state.
         as_erm = run.config.replace(algorithm="erm", steps=run.branch_step)
-        _train(Run(run.trunk.folder, as_erm), task, progress=progress, is_trunk=True)
+        _train(Run(trunk.folder, as_erm), task, progress=progress, is_trunk=True)
     _train(run, task, progress=progress)
     return Run.open(run.folder)
 
@@ -76,9 +76,9 @@ def plan(config: RunConfig, *, root: Path | str = "checkpoints", share_trunk: bo
     if run.is_done():
         return f"{lines[0]}\nfinished: nothing to do"
     done = saved_step(run.resume_path)
-    if _needs_trunk(run):
-        known = max([saved_step(run.trunk.resume_path), *run.trunk.states()])
-        lines.append(f"trunk: {run.trunk.folder}, updates {min(known, run.branch_step)} to {run.branch_step}")
+    if (trunk := _missing_trunk(run)) is not None:
+        known = max([saved_step(trunk.resume_path), *trunk.states()])
+        lines.append(f"trunk: {trunk.folder}, updates {min(known, run.branch_step)} to {run.branch_step}")
     lines.append(f"to do: updates {max(done, run.branch_step)} to {run.config.steps}")
     lines.append(f"precision {run.config.precision} on {resolve_device(config.device)}")
     return "\n".join(lines)
@@ -90,8 +90,11 @@ def _run_of(config: RunConfig, root: Path | str, share_trunk: bool) -> Run:
     return Run.at(root, config, trunk)
 
 
-def _needs_trunk(run: Run) -> bool:
-    return bool(run.trunk and not run.resume_path.is_file() and run.branch_step not in run.trunk.states())
+def _missing_trunk(run: Run) -> Run | None:
+    """The trunk that has to be trained before the run can branch from it."""
+    if run.trunk is None or run.resume_path.is_file() or run.branch_step in run.trunk.states():
+        return None
+    return run.trunk
 
 
 def _train(run: Run, task: Task, *, progress: bool, is_trunk: bool = False) -> None:

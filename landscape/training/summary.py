@@ -33,11 +33,12 @@ def summarise(run: Run) -> str:
         f"{DISPLAY_NAMES[config.algorithm]} on {config.data}, target {config.target}, seed {config.seed}: {run.folder}",
         f"{'':22}{'step':>6}{'validation':>12}{'target':>9}{'balanced':>10}{'n':>7}",
     ]
-    for kind, name in (("raw", "raw"), ("swa", "SWA")):
-        rows = evaluations(run, kind)  # type: ignore[arg-type]
+    names: dict[Kind, str] = {"raw": "raw", "swa": "SWA"}
+    for kind, name in names.items():
+        rows = evaluations(run, kind)
         if not rows:
             continue
-        for what, row in (("last", rows[-1]), ("by source validation", select(run, kind))):  # type: ignore[arg-type]
+        for what, row in (("last", rows[-1]), ("by source validation", select(run, kind))):
             target = row["target"]
             lines.append(
                 f"{f'{name}, {what}':22.22}{row['step']:>6}{row['validation']['accuracy']:>12.3f}"

@@ -1,0 +1,64 @@
+"""``python -m landscape``: what there is to run, each with one example."""
+
+import sys
+from typing import NamedTuple
+
+import landscape
+from landscape.command import run
+from landscape.errors import InputError, unknown_choice
+
+
+class Command(NamedTuple):
+    """One command line of the package."""
+
+    name: str
+    purpose: str
+    example: str
+
+
+COMMANDS = (
+    Command(
+        "demo",
+        "Train ERM and FGMix on the embedded images and draw their first loss surface.",
+        "python -m landscape.demo",
+    ),
+    Command(
+        "train",
+        "Train one run, or continue it where it stopped.",
+        "python -m landscape.train --preset quick --algorithm fgmix --target sketch",
+    ),
+    Command(
+        "surface",
+        "Loss and accuracy on the plane through three checkpoints, with the optimisation paths.",
+        "python -m landscape.surface sixstyles-sketch-erm@0 sixstyles-sketch-erm@swa sixstyles-sketch-fgmix@swa",
+    ),
+    Command(
+        "toy",
+        "The toy example of the FGMix paper (Appendix A), digit by digit.",
+        "python -m landscape.toy",
+    ),
+)
+
+
+def overview() -> str:
+    """The table of commands as text."""
+    lines = [f"landscape {landscape.__version__}: why does a model generalise to domains it has not seen?", ""]
+    for command in COMMANDS:
+        lines += [f"  {command.name:8} {command.purpose}", f"  {'':8} {command.example}", ""]
+    return "\n".join([*lines, "Every command explains its options: python -m landscape.train --help"])
+
+
+def main() -> None:
+    """Print the table; point out the dot to whoever types a space."""
+    words = sys.argv[1:]
+    if not words or words[0] in ("-h", "--help"):
+        print(overview())
+        return
+    names = [command.name for command in COMMANDS]
+    if words[0] in names:
+        raise InputError(f"a command is a module of its own: python -m landscape.{' '.join(words)}")
+    raise unknown_choice("command", words[0], names)
+
+
+if __name__ == "__main__":
+    run(main)

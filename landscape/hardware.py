@@ -1,0 +1,198 @@
+"""Where to compute and in which precision: resolved once, from what the machine has and a short trial."""
+
+import json
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, cast
+
+import torch
+from torch import nn
+
+from landscape.errors import InputError, unknown_choice
+from landscape.storage import atomic_write, cache_folder, digest
+
+ComputePrecision = Literal["fp32", "bf16"]
+Trial = Callable[[ComputePrecision], float]
+"""Seconds that one step takes in a precision."""
+
+WORTHWHILE = 1.3
+"""bf16 costs accuracy, so it has to be at least this many times faster."""
+_TRIAL_SECONDS = 3.0
+_NATIVE_BF16 = ("amx_bf16", "amx_tile", "avx512_bf16", "bf16", "sve_bf16")
+
+
+@dataclass(frozen=True)
+class PrecisionChoice:
+    """What ``--precision`` came to, and why."""
+
+    precision: ComputePrecision
+    reason: str
+
+
+def resolve_device(device: str | torch.device) -> torch.device:
+    """The device to compute on; ``auto`` takes CUDA, else Apple's MPS, else the CPU.
+
+    Raises:
+        InputError: an unknown device, or one that this machine lacks.
+    """
+    name = str(device)
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    kind, _, number = name.partition(":")
+    if kind not in ("cpu", "cuda", "mps") or not (number or "0").isdigit():
+        raise unknown_choice("device", name, ("auto", "cpu", "cuda", "mps"))
+    found = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}[kind]
+    if found == 0:
+        what = "CUDA device that torch can use" if kind == "cuda" else "MPS device (Apple GPU)"
+        raise InputError(f"--device {name} was asked for, but this machine has no {what}. Try --device auto.")
+    if int(number or 0) >= found:
+        raise InputError(f"--device {name} was asked for, but the last one here is {kind}:{found - 1}.")
+    return torch.device(name)
+
+
+def resolve_precision(
+    precision: str, device: torch.device, trial: Trial | None = None, *, key: str = ""
+) -> PrecisionChoice:
+    """fp32, or bf16 autocast, for ``auto`` by what the device is faster in.
+
+    CUDA: bf16 where it is native. MPS: fp32. CPU: fp32, unless the CPU has bf16 matrix instructions *and* the
+    trial finds bf16 at least 1.3 times faster. Precision is part of a run's identity, so a trial's verdict is
+    stored in the cache folder, under the CPU's model, torch's version, the thread count and `key`: it does
+    not flip between calls.
+
+    Args:
+        precision: ``auto``, ``fp32`` or ``bf16``; the latter two are taken as they are.
+        device: where the network will run.
+        trial: seconds of one step in a precision, such as :func:`step_timer`'s; None means fp32 on a CPU.
+        key: what the trial measures, for example the network's name and the image size.
+
+    Raises:
+        InputError: an unknown precision.
+    """
+    if precision not in ("auto", "fp32", "bf16"):
+        raise unknown_choice("precision", precision, ("auto", "fp32", "bf16"))
+    if precision != "auto":
+        return PrecisionChoice(cast(ComputePrecision, precision), "asked for")
+    if device.type == "cuda":
+        if torch.cuda.is_bf16_supported(including_emulation=False):
+            return PrecisionChoice("bf16", f"{torch.cuda.get_device_name(device)} has bf16 hardware")
+        return PrecisionChoice("fp32", f"{torch.cuda.get_device_name(device)} has no bf16 hardware")
+    if device.type != "cpu":
+        return PrecisionChoice("fp32", f"the default on {device.type}")
+    if not cpu_has_bf16():
+        return PrecisionChoice("fp32", "this CPU has no bf16 matrix instructions")
+    if trial is None:
+        return PrecisionChoice("fp32", "no trial was made")
+    return _remembered_trial(trial, key)
+
+
+def cpu_has_bf16() -> bool:
+    """Whether the CPU multiplies bf16 natively (AMX, AVX512-BF16, or Arm's bf16 extension)."""
+    # An older torch has only the private questions.
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    if capabilities:
+        return any(capabilities.get(name, False) for name in _NATIVE_BF16)
+    asks = (getattr(torch.cpu, name, None) for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"))
+    return any(ask() for ask in asks if ask is not None)
+
+
+def step_timer(build: Callable[[], nn.Module], image_size: int, *, batch_size: int = 8) -> Trial:
+    """A trial for :func:`resolve_precision`: forward and backward of a network on random images, on the CPU.
+
+    Args:
+        build: makes the network; called only if the trial is really made.
+        image_size: side of the images in pixels.
+        batch_size: images a step.
+    """
+    networks: list[nn.Module] = []
+
+    def seconds(precision: ComputePrecision) -> float:
+        with torch.random.fork_rng(devices=[]):  # initialisation and dropout draw from the global generator
+            if not networks:
+                networks.append(build().to("cpu", memory_format=torch.channels_last).train())
+            images = torch.zeros(batch_size, 3, image_size, image_size).contiguous(memory_format=torch.channels_last)
+            began = time.perf_counter()
+            with autocast(torch.device("cpu"), precision):
+                logits = networks[0](images)
+            logits.float().square().mean().backward()
+            return time.perf_counter() - began
+
+    return seconds
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """bf16 autocast for ``bf16``; for anything else autocast is off, also inside somebody's own."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+
+
+@contextmanager
+def exact_float32(device: torch.device) -> Iterator[None]:
+    """Keep cuDNN from computing float32 convolutions in TF32, which is its default and 10 bits of mantissa."""
+    if device.type != "cuda":
+        yield
+        return
+    cudnn = torch.backends.cudnn
+    with cudnn.flags(
+        enabled=cudnn.enabled, benchmark=cudnn.benchmark, deterministic=cudnn.deterministic, allow_tf32=False
+    ):
+        yield
+
+
+def to_channels_last(network: nn.Module, device: torch.device) -> nn.Module:
+    """Move `network` to `device`, its convolutions in the memory layout that they are fastest in there.
+
+    Channels-last on CPUs (by about a third) and on CUDA's tensor cores; MPS keeps torch's default.
+    """
+    if device.type == "mps":
+        return network.to(device)
+    return network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def _remembered_trial(trial: Trial, key: str) -> PrecisionChoice:
+    about = {"cpu": _cpu_model(), "torch": torch.__version__, "threads": torch.get_num_threads(), "key": key}
+    path = cache_folder() / "precision" / f"{digest(json.dumps(about, sort_keys=True))}.json"
+    if (known := _read_choice(path)) is not None:
+        return known
+    choice = _try_both(trial)
+    atomic_write(path, json.dumps(about | {"precision": choice.precision, "reason": choice.reason}, indent=1))
+    return choice
+
+
+def _read_choice(path: Path) -> PrecisionChoice | None:
+    try:
+        stored = json.loads(path.read_text())
+        return PrecisionChoice(stored["precision"], stored["reason"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _try_both(trial: Trial) -> PrecisionChoice:
+    """Interleaved rounds after one that warms up; the fastest step of each precision counts."""
+    began = time.perf_counter()
+    try:
+        warm_up = {name: trial(name) for name in ("fp32", "bf16")}
+        rounds: dict[str, list[float]] = {"fp32": [], "bf16": []}
+        while len(rounds["bf16"]) < 5 and time.perf_counter() - began + sum(warm_up.values()) < _TRIAL_SECONDS:
+            for name in ("fp32", "bf16"):
+                rounds[name].append(trial(name))
+    except RuntimeError as error:
+        return PrecisionChoice("fp32", f"the trial in bf16 failed: {error}")
+    best = {name: min(rounds[name] or [warm_up[name]]) for name in ("fp32", "bf16")}
+    ratio = best["fp32"] / best["bf16"]
+    reason = f"in a trial a bf16 step took {best['bf16']:.3g} s, a float32 step {best['fp32']:.3g} s"
+    return PrecisionChoice("bf16" if ratio >= WORTHWHILE else "fp32", reason)
+
+
+def _cpu_model() -> str:
+    try:
+        with open("/proc/cpuinfo") as file:
+            names = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
+    except OSError:
+        names = []
+    # The model's name alone does not tell what a virtual machine passes on.
+    return " ".join([*names[:1], platform.machine(), str(os.cpu_count()), torch.backends.cpu.get_cpu_capability()])
