@@ -22,9 +22,6 @@ class PairedDifference:
     high: float
     n: int
 
-    def __str__(self) -> str:
-        return f"{self.mean:+.3f} [{self.low:+.3f}, {self.high:+.3f}]"
-
 
 def paired_difference(first: np.ndarray, second: np.ndarray, *, seed: int = 0) -> PairedDifference:
     """How much more often the second model is right than the first, image by image.

@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 
 from landscape.algorithms import ERM, build_algorithm
 from landscape.config import RunConfig
-from landscape.data import Minibatches, Task, normalise, open_task
+from landscape.data import Minibatches, Task, full_domain_name, normalise, open_task
 from landscape.errors import InputError
 from landscape.hardware import resolve_device, resolve_precision, step_timer, to_channels_last
 from landscape.models import Network, build_network
@@ -85,6 +85,9 @@ def plan(config: RunConfig, *, root: Path | str = "checkpoints", share_trunk: bo
 
 
 def _run_of(config: RunConfig, root: Path | str, share_trunk: bool) -> Run:
+    # S and sketch are one domain of PACS: one folder.
+    names = {name: full_domain_name(config.data, name) for name in (config.target, *config.domains)}
+    config = config.replace(target=names[config.target], domains=tuple(names[name] for name in config.domains))
     config = resolve_hardware(config)
     trunk = Run.at(root, config, is_trunk=True) if share_trunk and config.trunk_steps > 0 else None
     return Run.at(root, config, trunk)
