@@ -4,11 +4,11 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import torch
 from torch import nn
@@ -94,33 +94,42 @@ def resolve_precision(
 def cpu_has_bf16() -> bool:
     """Whether the CPU multiplies bf16 natively (AMX, AVX512-BF16, or Arm's bf16 extension)."""
     # An older torch has only the private questions.
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    capabilities: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     if capabilities:
         return any(capabilities.get(name, False) for name in _NATIVE_BF16)
     asks = (getattr(torch.cpu, name, None) for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"))
     return any(ask() for ask in asks if ask is not None)
 
 
-def step_timer(build: Callable[[], nn.Module], image_size: int, *, batch_size: int = 8) -> Trial:
+def step_timer(build: Callable[[], nn.Module], image_size: int, *, batch_size: int | None = None) -> Trial:
     """A trial for :func:`resolve_precision`: forward and backward of a network on random images, on the CPU.
+
+    It runs on one thread: two threads beside a busy neighbour may wait for each other for seconds.
 
     Args:
         build: makes the network; called only if the trial is really made.
         image_size: side of the images in pixels.
-        batch_size: images a step.
+        batch_size: images a step; None means 4 of 224 pixels, more when they are smaller, at most 32.
     """
+    cpu = torch.device("cpu")
     networks: list[nn.Module] = []
+    count = batch_size or min(max(round(4 * (224 / image_size) ** 2), 4), 32)
 
     def seconds(precision: ComputePrecision) -> float:
-        with torch.random.fork_rng(devices=[]):  # initialisation and dropout draw from the global generator
-            if not networks:
-                networks.append(build().to("cpu", memory_format=torch.channels_last).train())
-            images = torch.zeros(batch_size, 3, image_size, image_size).contiguous(memory_format=torch.channels_last)
-            began = time.perf_counter()
-            with autocast(torch.device("cpu"), precision):
-                logits = networks[0](images)
-            logits.float().square().mean().backward()
-            return time.perf_counter() - began
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            with torch.random.fork_rng(devices=[]):  # initialisation and dropout draw from the global generator
+                if not networks:
+                    networks.append(to_channels_last(build(), cpu).train())
+                images = torch.rand(count, 3, image_size, image_size).contiguous(memory_format=torch.channels_last)
+                began = time.perf_counter()
+                with autocast(cpu, precision):
+                    logits = networks[0](images)
+                logits.float().square().mean().backward()
+                return time.perf_counter() - began
+        finally:
+            torch.set_num_threads(threads)
 
     return seconds
 
@@ -150,7 +159,7 @@ def to_channels_last(network: nn.Module, device: torch.device) -> nn.Module:
     """
     if device.type == "mps":
         return network.to(device)
-    return network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return network.to(device).to(memory_format=torch.channels_last)
 
 
 def _remembered_trial(trial: Trial, key: str) -> PrecisionChoice:

@@ -1,0 +1,161 @@
+"""The model of domain generalization: featurizer + classifier, with frozen batch norm."""
+
+import math
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from landscape.errors import InputError, unknown_choice
+
+BatchNorm = Literal["frozen", "train"]
+Colour = tuple[float, float, float]
+
+IMAGENET_MEAN: Colour = (0.485, 0.456, 0.406)
+IMAGENET_STD: Colour = (0.229, 0.224, 0.225)
+
+
+def resolve_batch_norm(batch_norm: str, weights: str) -> BatchNorm:
+    """``auto`` freezes batch norm when the network is pretrained.
+
+    Without pretrained weights the running statistics are still mean 0 and variance 1; frozen they would be no
+    normalisation at all.
+    """
+    if batch_norm == "auto":
+        return "train" if weights == "none" else "frozen"
+    if batch_norm in ("frozen", "train"):
+        return batch_norm  # type: ignore[return-value]
+    raise unknown_choice("batch norm policy", batch_norm, ("auto", "frozen", "train"))
+
+
+class Network(nn.Module):
+    """Featurizer F and classifier C: logits = C(F(x)).
+
+    Frozen batch norm (DomainBed's ``freeze_bn``): the running statistics stay what they are, the affine weights
+    are trained. Dropout on the latent code belongs to the featurizer, so that C(z) sees the code after it.
+
+    Args:
+        featurizer: images (B, 3, S, S) to latent codes (B, D).
+        classifier: latent codes (B, D) to logits (B, K).
+        feature_dim: D.
+        num_classes: K.
+        mean: mean of the input normalisation per colour, in units of pixel / 255.
+        std: its standard deviation, likewise: the network's input is ``(pixel / 255 - mean) / std``.
+        batch_norm: ``frozen`` or ``train``.
+        name: what the network is called in messages.
+    """
+
+    featurizer: nn.Module
+    classifier: nn.Module
+
+    def __init__(
+        self,
+        featurizer: nn.Module,
+        classifier: nn.Module,
+        *,
+        feature_dim: int,
+        num_classes: int,
+        mean: Colour = IMAGENET_MEAN,
+        std: Colour = IMAGENET_STD,
+        batch_norm: BatchNorm = "frozen",
+        name: str = "network",
+    ) -> None:
+        super().__init__()
+        self.featurizer = featurizer
+        self.classifier = classifier
+        self.feature_dim = feature_dim
+        self.num_classes = num_classes
+        self.mean, self.std = mean, std
+        self.batch_norm = batch_norm
+        self.name = name
+        self.train()
+
+    @property
+    def split(self) -> bool:
+        """Whether the network has a featurizer and a classifier; only a user's own network may have none."""
+        return True
+
+    def split_required(self, method: str) -> None:
+        """Say so when `method` needs latent codes and the network has none.
+
+        Raises:
+            InputError: the network has no featurizer and classifier.
+        """
+        if not self.split:
+            raise InputError(
+                f"{method} needs latent codes, but {self.name} has no .featurizer and .classifier; give the network "
+                "these two attributes, with forward(x) = classifier(featurizer(x)), or use a method without codes."
+            )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (B, K)."""
+        logits: Tensor = self.classifier(self.featurizer(images))
+        return logits
+
+    def train(self, mode: bool = True) -> "Network":
+        """Training or evaluation mode; frozen batch norm is in evaluation mode in both."""
+        super().train(mode)
+        self._hold_batch_norm()
+        return self
+
+    def _hold_batch_norm(self) -> None:
+        if self.batch_norm == "frozen":
+            for module in self.modules():
+                if isinstance(module, _BatchNorm):
+                    module.training = False
+
+    def check(self, images: Tensor) -> None:
+        """Run a few images once and see that the outputs are what training and evaluation expect.
+
+        Args:
+            images: (B, 3, S, S), on the network's device.
+
+        Raises:
+            InputError: the network cannot take images of this size, has another number of logits or of features,
+                or its forward pass is not classifier(featurizer(x)).
+        """
+        modes = {module: module.training for module in self.modules()}
+        try:
+            self.eval()
+            with torch.no_grad():
+                try:
+                    logits = self(images)
+                    codes = self.featurizer(images) if self.split else None
+                except (RuntimeError, ValueError, AssertionError) as error:
+                    shape = " x ".join(map(str, images.shape[1:]))
+                    raise InputError(f"{self.name} fails on images of {shape}: {error}") from error
+                self._check_shape("logits", logits, (len(images), self.num_classes))
+                if codes is not None:
+                    self._check_shape("latent codes", codes, (len(images), self.feature_dim))
+                    if not torch.allclose(self.classifier(codes), logits, rtol=1e-3, atol=1e-4, equal_nan=True):
+                        raise InputError(
+                            f"{self.name} computes something else than classifier(featurizer(x)) in its forward pass; "
+                            "methods that mix latent codes need the two to agree."
+                        )
+        finally:
+            self.train(modes[self])
+            for module, mode in modes.items():
+                module.training = mode
+
+    def _check_shape(self, what: str, output: Any, expected: tuple[int, int]) -> None:
+        if not isinstance(output, Tensor):
+            raise InputError(f"{self.name} returns a {type(output).__name__} as {what}; expected a tensor.")
+        if tuple(output.shape) != expected:
+            raise InputError(f"{self.name} returns {what} of shape {tuple(output.shape)}; expected {expected}.")
+
+
+def colour(values: Any, what: str) -> Colour:
+    """Three finite numbers as a tuple.
+
+    Raises:
+        InputError: something else was given.
+    """
+    numbers = values.tolist() if isinstance(values, Tensor) else values
+    try:
+        red, green, blue = (float(number) for number in numbers)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{what} is {values!r}; expected three numbers in units of pixel / 255.") from error
+    if not all(map(math.isfinite, (red, green, blue))):
+        raise InputError(f"{what} is {values!r}; expected three finite numbers in units of pixel / 255.")
+    return red, green, blue
