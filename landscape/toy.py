@@ -166,7 +166,7 @@ def report(toy: ToyExample, threshold: float) -> Iterator[str]:
     yield ""
     yield "aggregated gradients          component 1  component 2"
     for name, values in (("ERM (sum)", toy.erm), ("AND-Mask (sum)", toy.and_mask), ("FGMix", toy.fgmix)):
-        yield f"  {name:26}{values[0]:13.6f}{values[1] + 0.0:13.6f}"
+        yield f"  {name:26}{values[0] + 0.0:13.6f}{values[1] + 0.0:13.6f}"
     shares = ", ".join(f"{share:.0%}" for share in toy.disagreement)
     kept = ", ".join("kept" if keep else "dropped" for keep in toy.mask)
     yield f"  disagreeing signs {shares}; AND-Mask at threshold {threshold:g}: {kept}"

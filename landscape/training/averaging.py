@@ -53,7 +53,9 @@ class WeightAverage:
 
 
 @torch.no_grad()
-def _running_mean(averages: tuple[Tensor, ...] | list[Tensor], current: tuple[Tensor, ...] | list[Tensor], count: Tensor | int) -> None:
+def _running_mean(
+    averages: tuple[Tensor, ...] | list[Tensor], current: tuple[Tensor, ...] | list[Tensor], count: Tensor | int
+) -> None:
     """``avg += (theta - avg) / (count + 1)`` for all tensors of one kind at once; integers are copied."""
     if not averages[0].is_floating_point():
         torch._foreach_copy_(averages, current)

@@ -134,9 +134,9 @@ def test_the_discriminator_learns_to_tell_the_prior_from_codes(caught: dict) -> 
     algorithm = FGMix(network(), config("fgmix"))
     algorithm.update(batch(), 1)
     old = caught["before"]
-    loss = F.binary_cross_entropy_with_logits(
-        old(caught["prior"]), torch.ones(7)
-    ) + F.binary_cross_entropy_with_logits(old(caught["mixed"]), torch.zeros(7))
+    loss = F.binary_cross_entropy_with_logits(old(caught["prior"]), torch.ones(7)) + F.binary_cross_entropy_with_logits(
+        old(caught["mixed"]), torch.zeros(7)
+    )
     assert_first_step(old, algorithm.discriminator, loss, algorithm.config.mixup.policy_lr)
     assert not caught["mixed"].requires_grad
 

@@ -1,0 +1,103 @@
+"""From scores to mixup codes: softmax, scaling and shifting, linear combination (paper, Eqs. 1 and 3-5).
+
+Everywhere M groups of n members; ``rows`` (M, n) names the members in the pooled batch.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from landscape.fgmix.gradients import Gradients, pairwise_cosine
+
+
+def score_sums(pair_scores: Tensor) -> Tensor:
+    """Score of each member, ``s_i = sum_{j != i} S(g_i, g_j)``: (M, n, n) -> (M, n) (Eq. 3)."""
+    own = torch.eye(pair_scores.shape[-1], dtype=torch.bool, device=pair_scores.device)
+    return pair_scores.masked_fill(own, 0.0).sum(-1)
+
+
+def softmax_weights(scores: Tensor) -> Tensor:
+    """Weights of an interpolation, ``w_i = exp(s_i) / sum_j exp(s_j)``: (M, n) -> (M, n) (Eq. 4)."""
+    return torch.softmax(scores, dim=-1)
+
+
+def scale_and_shift(weights: Tensor, scale: Tensor | float) -> Tensor:
+    """Weights that may extrapolate, ``w~_i = lambda w_i + (1 - lambda) / n`` (Eq. 5).
+
+    The shift is the only common one that keeps the sum at 1. lambda = 1 changes nothing, uniform weights never
+    change, and ``|w~_i - w_i| = |lambda - 1| |w_i - 1/n|``.
+
+    Args:
+        weights: (M, n), each row sums to 1.
+        scale: scaling factor lambda.
+    """
+    return scale * weights + (1 - scale) / weights.shape[-1]
+
+
+def extrapolation_onset(weights: Tensor) -> Tensor:
+    """The scaling factor above which a code extrapolates, ``lambda* = 1 / (1 - n min_i w_i)``: (M, n) -> (M,).
+
+    The more distinctive the weights, the smaller it is (section 3.2). Infinite for uniform weights.
+    """
+    spread = 1 - weights.shape[-1] * weights.min(-1).values
+    return spread.clamp(min=0.0).reciprocal()
+
+
+def extrapolated(weights: Tensor) -> Tensor:
+    """Whether a code lies outside the convex hull of its members, ``any_i w_i < 0``: (M, n) -> (M,) (section 3.1)."""
+    return (weights < 0).any(-1)
+
+
+def weight_entropy(weights: Tensor) -> Tensor:
+    """Entropy of each group's softmax weights, ``-sum_i w_i log w_i`` in nats: (M, n) -> (M,).
+
+    log n for uniform weights, 0 for a copy. Negative weights are no distribution: a row that has one gets NaN, so
+    give the weights of Eq. 4, not those of Eq. 5.
+    """
+    entropy = torch.special.entr(weights).sum(-1)
+    return torch.where(extrapolated(weights), torch.nan, entropy)
+
+
+def mix_codes(codes: Tensor, rows: Tensor, weights: Tensor) -> Tensor:
+    """Mixup codes, ``z~_m = sum_i w_mi z_{rows[m, i]}`` (Eq. 1).
+
+    Args:
+        codes: (N, D) latent codes of the pooled batch.
+        rows: (M, n) members.
+        weights: (M, n).
+
+    Returns:
+        (M, D); gradients reach both the codes and the weights.
+    """
+    return torch.einsum("mn,mnd->md", weights, codes[rows])
+
+
+def pair_cosines(vectors: Gradients, rows: Tensor) -> Tensor:
+    """Cosine similarities within each group: (M, n, n)."""
+    return pairwise_cosine(vectors[rows])
+
+
+def cosine_scores(vectors: Gradients, rows: Tensor) -> Tensor:
+    """Scores with cosine similarity in place of S_phi, ``s_i = sum_{j != i} cos(v_i, v_j)``: (M, n).
+
+    Args:
+        vectors: latent codes (N, D) for variant B, classifier gradients for variant C (section 4.4).
+        rows: (M, n) members.
+    """
+    return score_sums(pair_cosines(vectors, rows))
+
+
+def cosine_weights(vectors: Gradients, rows: Tensor) -> Tensor:
+    """Softmax of :func:`cosine_scores`: (M, n)."""
+    return softmax_weights(cosine_scores(vectors, rows))
+
+
+def dirichlet_weights(count: int, n: int, concentration: float, generator: np.random.Generator) -> Tensor:
+    """Random interpolation weights (variant A): (count, n) float32 draws from ``Dirichlet(c, ..., c)``."""
+    draws = generator.dirichlet(np.full(n, concentration), size=count)
+    return torch.from_numpy(draws.astype(np.float32))
+
+
+def one_hot_weights(count: int, n: int, generator: np.random.Generator) -> Tensor:
+    """Weights that copy one member at random (control A0): (count, n) float32."""
+    return torch.from_numpy(np.eye(n, dtype=np.float32)[generator.integers(0, n, size=count)])

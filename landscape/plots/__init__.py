@@ -1,0 +1,22 @@
+"""Figures: a frozen result in, matplotlib axes or a plotly page out. Nothing in here computes or loads a model."""
+
+from importlib import import_module
+from typing import Any
+
+_HOMES = {
+    "plot_fig6_row": "landscape.plots.fig6",
+    "plot_surface": "landscape.plots.surface",
+    "write_page": "landscape.plots.interactive",
+}
+
+__all__ = ["plot_fig6_row", "plot_surface", "write_page"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'landscape.plots' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,137 @@
+"""The row of FGMix's figure 6: two train losses and the test accuracy on one plane."""
+
+import textwrap
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from landscape.plots import theme
+from landscape.plots.levels import Levels, loss_levels
+from landscape.plots.surface import are_few, axis_ratio, colour_bar, new_figure, plot_surface
+from landscape.surface.surface import Surface
+
+
+def plot_fig6_row(surface: Surface, *, figure: Figure | None = None, note: str = "") -> Figure:
+    """ERM's train loss, FGMix's train loss and test accuracy on one plane (FGMix paper, Figure 6).
+
+    The panels have the same ranges, the two losses the same levels and one colour bar. Without mixup codes
+    the middle panel is left out.
+
+    Args:
+        surface: the measured surface.
+        figure: a figure to draw into, which is resized to 6.75 inches; by default a new one.
+        note: a sentence to add to the caption.
+    """
+    losses = [metric for metric, _, _ in row_panels(surface) if metric.endswith("loss")]
+    levels = loss_levels(surface, losses)
+    words = textwrap.wrap(caption(surface, levels=levels, note=note), 126)
+    panel_width = 1.75 if len(losses) == 2 else 2.6
+    ratio = axis_ratio(surface)
+    below = 0.42 + 0.123 * len(words)  # inches for the legend and the caption
+    height = panel_width * (1.05 if ratio is None else ratio) + 0.65 + below
+    with theme.style():
+        figure = figure or new_figure(theme.PAGE, height)
+        figure.set_size_inches(theme.PAGE, height)
+        figure.set_layout_engine("constrained", rect=(0, below / height, 1, 1 - below / height), wspace=0.03)
+        axes = figure.subplots(1, len(losses) + 1, sharey=True, squeeze=False)[0]
+        for ax, (metric, title, paths) in zip(axes, row_panels(surface), strict=True):
+            plot_surface(surface, metric, ax, levels=levels if metric in losses else None, paths=paths, title=title)
+            ax.label_outer()
+        colour_bar(axes[-2], "train_loss")  # one bar for both losses: they share their levels
+        colour_bar(axes[-1], "test_accuracy")
+        figure.legend(
+            handles=_legend_handles(surface),
+            loc="upper center",
+            bbox_to_anchor=(0.5, (below + 0.02) / height),
+            ncols=6,
+            handlelength=1.8,
+            columnspacing=1.3,
+        )
+        figure.text(0.015, (below - 0.3) / height, "\n".join(words), va="top", fontsize=7, color="0.15")
+    return figure
+
+
+def caption(surface: Surface, *, levels: Levels | None = None, note: str = "") -> str:
+    """What a reader needs to know: data, model, seed, n, how to read the levels, and how far paths leave the plane."""
+    about, sentences = surface.about, []
+    if about:
+        sources = ", ".join(about["sources"])
+        seeds = about["seeds"]
+        said = {0: "", 1: f"; seed {', '.join(map(str, seeds))}, one seed"}
+        sentences.append(
+            f"Data {about['data']}, target {about['target']}, sources {sources}; {about['model']}, "
+            f"{about['image_size']} px{said.get(len(seeds), f'; seeds {seeds}')}."
+        )
+        n = about["n"]
+        losses = f"Train loss: all {n['train']:,} training images"
+        if n.get("mixup"):
+            losses += f"; FGMix train loss: the same and {n['mixup']:,} mixup codes"
+        dots = " (dots)" if are_few(surface) else ""
+        grid = f"{len(surface.x)} x {len(surface.y)} measured points{dots}, linear between them"
+        sentences.append(f"{losses}; accuracy: all {n['test']:,} target images. {grid}.")
+    if levels is not None:
+        cap = f"; darkest: above {levels.values[-1]:g}" if levels.capped else ""
+        sentences.append(f"Loss contours every {levels.step:g} nat{cap}.")
+    if surface.anchors:
+        anchors = ", ".join(f"{mark.label} {mark.name}" for mark in surface.anchors)
+        angle = f"; {about['angle']:.0f}\N{DEGREE SIGN} between w2 and w3 at w1" if about else ""
+        sentences.append(f"Anchors: {anchors}{angle}.")
+    for mark in surface.ends:
+        true, projected = mark.true["train_loss"], mark.projected["train_loss"]
+        sentences.append(
+            f"End of {mark.label}: {mark.residual:.2g} off the plane, train loss {true:.3f}, {projected:.3f} "
+            "at its projection."
+        )
+    if axis_ratio(surface) is None:
+        sentences.append("The axes are not to the same scale.")
+    if _unevaluated(surface):
+        sentences.append("Hatched: not evaluated.")
+    return " ".join([*sentences, note]).strip()
+
+
+def row_panels(surface: Surface) -> list[tuple[str, str, tuple[str, ...]]]:
+    """The panels of figure 6: metric, title, and labels of the paths on it.
+
+    Each loss carries the paths of the algorithm that minimises it, the accuracy carries all.
+    """
+    everything = tuple(dict.fromkeys(path.label for path in surface.trajectories))
+    plain = tuple(label for label in everything if label.split(" ")[0] == "ERM")
+    target = surface.about.get("target", "target")
+    panels: list[tuple[str, str, tuple[str, ...]]] = []
+    if "fgmix_train_loss" in surface.panels:
+        mixed = tuple(label for label in everything if label not in plain)
+        panels.append(("train_loss", "ERM train loss", plain or everything))
+        panels.append(("fgmix_train_loss", "FGMix train loss", mixed or everything))
+    else:
+        panels.append(("train_loss", "train loss", everything))
+    panels.append(("test_accuracy", f"test accuracy, {target}", everything))
+    letters = "abc"
+    return [(metric, f"({letters[i]}) {title}", paths) for i, (metric, title, paths) in enumerate(panels)]
+
+
+def _unevaluated(surface: Surface) -> bool:
+    return any(bool(np.isnan(surface.panel(name).values).any()) for name in surface.panels)
+
+
+def _legend_handles(surface: Surface) -> list[Line2D]:
+    handles = [
+        Line2D(
+            [],
+            [],
+            color=theme.method_colour(path.label),
+            lw=1.7 if path.kind == "swa" else 0.8,
+            marker="o",
+            ms=2.2,
+            mew=0.6,
+            mfc="white",
+            label=path.name,
+        )
+        for path in surface.trajectories
+    ]
+    handles.append(Line2D([], [], ls="", marker="D", color="black", ms=3.6, mec="white", label="anchor"))
+    if are_few(surface):
+        handles.append(
+            Line2D([], [], ls="", marker=".", color="black", ms=3.0, mec="white", mew=0.3, label="measured point")
+        )
+    return handles

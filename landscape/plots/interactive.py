@@ -1,0 +1,218 @@
+"""The same panels as a page to explore: hover for coordinates, values, steps and distances from the plane.
+
+The page works offline: the script lies beside it, once for all pages of a folder.
+"""
+
+import html
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.offline import get_plotlyjs
+
+from landscape.plots import theme
+from landscape.plots.fig6 import caption, row_panels
+from landscape.plots.levels import Levels, loss_levels
+from landscape.plots.surface import are_few
+from landscape.storage import atomic_write
+from landscape.surface.surface import Surface
+from landscape.surface.trajectory import Trajectory
+
+SCRIPT = "plotly.min.js"
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<script src="{script}"></script>
+<style>
+  body {{ font: 15px/1.45 system-ui, sans-serif; color: #222; margin: 0 auto; max-width: 1500px; padding: 12px; }}
+  h1 {{ font-size: 1.25em; margin: .2em 0 .6em; }}
+  main {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr)); gap: 10px; }}
+  .wide {{ overflow-x: auto; }}
+  table {{ border-collapse: collapse; margin: 1em 0; font-variant-numeric: tabular-nums; }}
+  th, td {{ text-align: right; padding: .2em .7em; border-bottom: 1px solid #ddd; white-space: nowrap; }}
+  th:first-child, td:first-child {{ text-align: left; }}
+  details {{ color: #555; }}
+  pre {{ white-space: pre-wrap; overflow-wrap: anywhere; }}
+</style>
+</head>
+<body>
+<h1>{title}</h1>
+<main>
+{panels}
+</main>
+<p>{caption}</p>
+<div class="wide">{table}</div>
+<details><summary>What made this page</summary><pre>{provenance}</pre></details>
+</body>
+</html>
+"""
+
+
+def surface_figures(surface: Surface) -> list[go.Figure]:
+    """The panels of figure 6 as plotly figures, with the same levels and ranges as the printed ones."""
+    panels = row_panels(surface)
+    losses = [metric for metric, _, _ in panels if metric.endswith("loss")]
+    shared = loss_levels(surface, losses)
+    figures = []
+    for metric, title, paths in panels:
+        levels = shared if metric in losses else Levels.of(surface.panel(metric).values)
+        figures.append(_figure(surface, metric, title, paths, levels))
+    return figures
+
+
+def write_page(surface: Surface, path: Path | str, *, note: str = "") -> Path:
+    """Write the page, and beside it the script that it needs.
+
+    Args:
+        surface: the measured surface.
+        path: the page; its folder gets ``plotly.min.js``.
+        note: a sentence to add to the caption.
+
+    Returns:
+        The page's path.
+    """
+    path = Path(path)
+    script = path.parent / SCRIPT
+    content = get_plotlyjs()
+    if not script.is_file() or script.stat().st_size != len(content.encode()):
+        atomic_write(script, content)
+    panels = row_panels(surface)
+    losses = [metric for metric, _, _ in panels if metric.endswith("loss")]
+    about = surface.about
+    title = f"Loss surface: {about['data']}, target {about['target']}, {about['model']}" if about else "Loss surface"
+    text = caption(surface, levels=loss_levels(surface, losses), note=note)
+    page = _PAGE.format(
+        title=html.escape(title),
+        script=SCRIPT,
+        panels="\n".join(
+            figure.to_html(
+                full_html=False,
+                include_plotlyjs=False,
+                div_id=f"panel-{index}",  # a random one otherwise
+                config={"responsive": True, "displaylogo": False, "scrollZoom": False},
+                default_height="460px",
+            )
+            for index, figure in enumerate(surface_figures(surface))
+        ),
+        caption=html.escape(text),
+        table=_table(surface),
+        provenance=html.escape(json.dumps(about.get("provenance", {}), indent=1, sort_keys=True)),
+    )
+    atomic_write(path, page)
+    return path
+
+
+def _figure(surface: Surface, metric: str, title: str, paths: tuple[str, ...], levels: Levels) -> go.Figure:
+    loss = metric.endswith("loss")
+    values = surface.panel(metric).values
+    first, last = float(levels.values[0]), float(levels.values[-1])
+    figure = go.Figure(
+        go.Contour(
+            x=surface.x.tolist(),
+            y=surface.y.tolist(),
+            z=np.where(np.isfinite(values), values, np.where(np.isposinf(values), 2 * last, np.nan)).tolist(),
+            colorscale=theme.plotly_scale(theme.LOSS_MAP if loss else theme.ACCURACY_MAP),
+            zmin=first,
+            zmax=last,
+            contours={"start": first, "end": last, "size": levels.step},
+            line={"color": "white", "width": 0.5},
+            colorbar={"title": {"text": "nat" if loss else ""}, "tickformat": "" if loss else ".0%", "thickness": 12},
+            hovertemplate=f"x %{{x:.3f}}<br>y %{{y:.3f}}<br>{_value(metric)}<extra></extra>",
+            name=title,
+        )
+    )
+    if are_few(surface):
+        figure.add_trace(_points(surface, values))
+    for path in surface.trajectories:
+        if path.label in paths:
+            figure.add_trace(_path(path))
+    figure.add_trace(_anchors(surface, metric))
+    figure.update_layout(
+        title={"text": title, "font": {"size": 15}},
+        margin={"l": 50, "r": 10, "t": 40, "b": 40},
+        legend={"orientation": "h", "y": -0.2, "x": 0},
+        font={"size": 12, "family": "system-ui, sans-serif"},
+        xaxis={"title": {"text": "distance along e<sub>1</sub>"}, "range": _ends(surface.x)},
+        yaxis={"title": {"text": "distance along e<sub>2</sub>"}, "range": _ends(surface.y)},
+        template="simple_white",
+        dragmode=False,  # a finger that scrolls the page must not zoom
+    )
+    return figure
+
+
+def _ends(axis: np.ndarray) -> list[float]:
+    return [float(axis[0]), float(axis[-1])]
+
+
+def _value(metric: str) -> str:
+    return "loss %{z:.3f} nat" if metric.endswith("loss") else "accuracy %{z:.1%}"
+
+
+def _points(surface: Surface, values: np.ndarray) -> go.Scatter:
+    yy, xx = np.meshgrid(surface.y, surface.x, indexing="ij")
+    known = ~np.isnan(values)
+    return go.Scatter(
+        x=xx[known].tolist(),
+        y=yy[known].tolist(),
+        mode="markers",
+        marker={"size": 3, "color": "black", "line": {"color": "white", "width": 0.5}},
+        hoverinfo="skip",
+        name="measured point",
+        showlegend=False,
+    )
+
+
+def _path(path: Trajectory) -> go.Scatter:
+    swa = path.kind == "swa"
+    return go.Scatter(
+        x=path.x.tolist(),
+        y=path.y.tolist(),
+        mode="lines+markers",
+        line={"color": theme.method_colour(path.label), "width": 4 if swa else 1.5},
+        marker={"size": 6, "color": "white", "line": {"color": theme.method_colour(path.label), "width": 1.5}},
+        customdata=[[int(step), float(residual)] for step, residual in zip(path.step, path.residual, strict=True)],
+        hovertemplate=(
+            f"{html.escape(path.name)}, step %{{customdata[0]}}<br>x %{{x:.3f}}, y %{{y:.3f}}"
+            "<br>%{customdata[1]:.3f} off the plane<extra></extra>"
+        ),
+        name=path.name,
+    )
+
+
+def _anchors(surface: Surface, metric: str) -> go.Scatter:
+    marks = surface.anchors
+    value = _value(metric).replace("z:", "customdata[1]:")
+    return go.Scatter(
+        x=[mark.x for mark in marks],
+        y=[mark.y for mark in marks],
+        mode="markers+text",
+        text=[mark.label for mark in marks],
+        textposition="top center",
+        marker={"symbol": "diamond", "size": 9, "color": "black", "line": {"color": "white", "width": 1}},
+        customdata=[[mark.name, mark.true[metric]] for mark in marks],
+        hovertemplate=f"%{{text}}: %{{customdata[0]}}<br>{value}<extra></extra>",
+        name="anchor",
+        showlegend=False,
+    )
+
+
+def _table(surface: Surface) -> str:
+    """Anchors and path ends: the true values beside those at the projection."""
+    losses = [name for name in ("train_loss", "fgmix_train_loss", "test_accuracy") if name in surface.panels]
+    words = {"train_loss": "train loss", "fgmix_train_loss": "FGMix train loss", "test_accuracy": "test accuracy"}
+    head = ["", "off the plane", *(f"{words[name]}{where}" for name in losses for where in ("", ", projected"))]
+    rows = []
+    for mark in surface.marks:
+        cells: list[Any] = [f"{mark.label}: {mark.name}", f"{mark.residual:.3g}"]
+        for name in losses:
+            form = "{:.1%}" if name.endswith("accuracy") else "{:.3f}"
+            cells += [form.format(mark.true[name]), form.format(mark.projected[name])]
+        rows.append("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>")
+    titles = "".join(f"<th>{html.escape(cell)}</th>" for cell in head)
+    return f"<table><thead><tr>{titles}</tr></thead><tbody>{''.join(rows)}</tbody></table>" if rows else ""

@@ -1,0 +1,222 @@
+"""Loss and accuracy over a plane of weight space, with the paths on it (FGMix paper, Figure 6)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib.patheffects as effects
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.contour import QuadContourSet
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from landscape.plots import theme
+from landscape.plots.levels import Levels
+from landscape.surface.surface import Surface
+from landscape.surface.trajectory import Trajectory
+
+# What a panel is called above its axes.
+TITLES = {
+    "train_loss": "train loss",
+    "train_accuracy": "train accuracy",
+    "mixup_loss": "loss of the mixup codes",
+    "fgmix_train_loss": "FGMix train loss",
+    "test_loss": "test loss",
+    "test_accuracy": "test accuracy",
+    "test_balanced_accuracy": "balanced test accuracy",
+    "loss": "loss",
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+}
+_CASING = [effects.Stroke(linewidth=2.0, foreground="white"), effects.Normal()]
+
+
+def plot_surface(
+    surface: Surface,
+    metric: str = "train_loss",
+    ax: Axes | None = None,
+    *,
+    domain: str | None = None,
+    split: str = "all",
+    levels: Levels | None = None,
+    paths: Sequence[str] | None = None,
+    points: bool | None = None,
+    title: str | None = None,
+) -> Axes:
+    """Contours of one panel, the anchors, and the projected paths.
+
+    Args:
+        surface: the measured surface.
+        metric: a panel (``train_loss``, ``test_accuracy``, ...), or with `domain` a metric of that domain.
+        ax: axes to draw into; by default a new figure's.
+        domain: show this domain's ``loss``, ``accuracy`` or ``balanced_accuracy``.
+        split: ``in``, ``out`` or ``all`` of that domain.
+        levels: contour levels, to share them between panels.
+        paths: labels of the paths to draw; all by default.
+        points: mark the measured points; None: if they are few enough to be told apart.
+        title: what to write above.
+
+    Returns:
+        The axes. Its filled contours are ``ax.collections[0]``, as a colour bar needs them.
+    """
+    panel = surface.panel(metric, domain=domain, split=split)
+    with theme.style():
+        if ax is None:
+            ratio = axis_ratio(surface)
+            ax = new_figure(theme.COLUMN, 2.8 if ratio is None else 0.8 + 2.1 * ratio).add_subplot()
+            _draw_contours(ax, surface, panel.values, metric, levels)
+            colour_bar(ax, metric)
+        else:
+            _draw_contours(ax, surface, panel.values, metric, levels)
+        if are_few(surface) if points is None else points:
+            yy, xx = np.meshgrid(surface.y, surface.x, indexing="ij")
+            known = ~np.isnan(panel.values)
+            ax.plot(xx[known], yy[known], ".", color="black", ms=2.2, mec="white", mew=0.3, zorder=2, label="_points")
+        for path in surface.trajectories:
+            if paths is None or path.label in paths:
+                _draw_path(ax, path)
+        _draw_anchors(ax, surface)
+        where = f", {domain} ({split})" if domain else ""
+        ax.set_title(TITLES[metric] + where if title is None else title)
+        ax.set_xlabel("distance along $e_1$")
+        ax.set_ylabel("distance along $e_2$")
+        ax.set_xlim(surface.x[0], surface.x[-1])
+        ax.set_ylim(surface.y[0], surface.y[-1])
+        _set_aspect(ax, surface)
+    return ax
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """A figure of a size in inches, which a notebook shows by itself."""
+    # The one use of pyplot: it registers the figure. It is never asked to show anything.
+    import matplotlib.pyplot as plt
+
+    return plt.figure(figsize=(width, height), layout="constrained")
+
+
+def _is_loss(metric: str) -> bool:
+    return metric.endswith("loss")
+
+
+def _unit(metric: str) -> str:
+    return "loss (nat)" if _is_loss(metric) else "accuracy"
+
+
+def _tick_format(metric: str) -> Any:
+    from matplotlib.ticker import FormatStrFormatter, PercentFormatter
+
+    return FormatStrFormatter("%g") if _is_loss(metric) else PercentFormatter(1.0, decimals=0)
+
+
+def colour_bar(ax: Axes, metric: str) -> None:
+    """A bar for the contours of `ax`, beside it and as tall as it."""
+    # An inset is as tall as the axes also when equal units make them flat.
+    filled = ax.collections[0]
+    assert isinstance(filled, QuadContourSet)
+    levels = np.asarray(filled.levels)
+    ticks = levels[:: max(1, round(len(levels) / 6))]
+    inset = ax.inset_axes((1.04, 0, 0.05, 1))
+    bar = ax.figure.colorbar(filled, cax=inset, format=_tick_format(metric), ticks=ticks)
+    bar.set_label(_unit(metric), labelpad=2)
+    bar.outline.set_linewidth(0.6)
+
+
+def _draw_contours(
+    ax: Axes, surface: Surface, values: np.ndarray, metric: str, levels: Levels | None
+) -> QuadContourSet:
+    if levels is None:
+        reference = None
+        if _is_loss(metric):
+            at_anchors = [mark.true.get(metric, mark.true["train_loss"]) for mark in surface.anchors]
+            reference = max(at_anchors, default=None)
+        levels = Levels.of(values, reference=reference)
+    # Contouring interpolates linearly; an overflowed loss would swallow its neighbours' lines.
+    top = levels.values[-1] + len(levels.values) * levels.step
+    known = np.ma.masked_invalid(np.where(np.isposinf(values), top, values))
+    if known.mask.any():
+        ax.add_patch(_hatched(ax))
+    name = theme.LOSS_MAP if _is_loss(metric) else theme.ACCURACY_MAP
+    filled = ax.contourf(
+        surface.x,
+        surface.y,
+        known,
+        levels=levels.values,
+        cmap=theme.colour_map(name),
+        extend="max" if levels.capped else "neither",
+        zorder=1,
+    )
+    ax.contour(surface.x, surface.y, known, levels=levels.values, colors="white", linewidths=0.35, zorder=1.5)
+    return filled
+
+
+def _hatched(ax: Axes) -> Patch:
+    from matplotlib.patches import Rectangle
+
+    return Rectangle(
+        (0, 0), 1, 1, transform=ax.transAxes, facecolor="white", edgecolor="0.6", hatch="////", lw=0, zorder=0
+    )
+
+
+def are_few(surface: Surface) -> bool:
+    """Whether the measured points can be told apart in a panel."""
+    return max(len(surface.x), len(surface.y)) <= 12
+
+
+def _draw_path(ax: Axes, path: Trajectory) -> None:
+    colour, swa = theme.method_colour(path.label), path.kind == "swa"
+    width = 1.7 if swa else 0.8
+    casing = [effects.Stroke(linewidth=width + 1.1, foreground="white"), effects.Normal()]
+    order = 4.0 if swa else 3.0
+    ax.plot(path.x, path.y, "-", color=colour, lw=width, zorder=order, path_effects=casing, label=path.name)
+    # Recorded points apart from the line: its white casing would ring each of them.
+    ax.plot(path.x, path.y, "o", color="white", mec=colour, mew=0.6, ms=2.2, zorder=order + 0.1, label="_recorded")
+    if len(path) > 1 and np.hypot(path.x[-1] - path.x[-2], path.y[-1] - path.y[-2]) > 0:
+        ax.annotate(
+            "",
+            xy=(path.x[-1], path.y[-1]),
+            xytext=(path.x[-2], path.y[-2]),
+            arrowprops={
+                "arrowstyle": "-|>",
+                "color": colour,
+                "lw": width,
+                "mutation_scale": 6,
+                "shrinkA": 0,
+                "shrinkB": 0,
+            },
+            zorder=4.5,
+        )
+
+
+def _draw_anchors(ax: Axes, surface: Surface) -> None:
+    anchors = surface.anchors
+    if not anchors:
+        return
+    middle = np.mean([(mark.x, mark.y) for mark in anchors], axis=0)
+    extent = np.array([np.ptp(surface.x), np.ptp(surface.y)])
+    for mark in anchors:
+        ax.plot(mark.x, mark.y, "D", ms=3.6, color="black", mec="white", mew=0.7, zorder=5, label="_anchor")
+        # The name goes outwards, away from the other anchors and the paths between them.
+        away = (np.array([mark.x, mark.y]) - middle) / extent
+        away = away / (np.linalg.norm(away) or 1.0)
+        ax.annotate(
+            mark.label,
+            (mark.x, mark.y),
+            xytext=tuple(8.5 * away),
+            textcoords="offset points",
+            ha="center",
+            va="center",
+            fontsize=7.5,
+            zorder=6,
+            path_effects=_CASING,
+        )
+
+
+def axis_ratio(surface: Surface) -> float | None:
+    """Height over width of an axis with equal units; None where that would be too flat or too tall to read."""
+    ratio = float(np.ptp(surface.y) / np.ptp(surface.x))
+    return ratio if 0.4 <= ratio <= 1.6 else None
+
+
+def _set_aspect(ax: Axes, surface: Surface) -> None:
+    # e1 and e2 are orthonormal: with equal units a distance on paper is a distance in weight space.
+    ax.set_aspect("auto" if axis_ratio(surface) is None else "equal", adjustable="box")

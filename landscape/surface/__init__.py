@@ -1,0 +1,24 @@
+"""The loss surface on a plane of weight space: ``python -m landscape.surface A B C``."""
+
+from importlib import import_module
+from typing import Any
+
+_HOMES = {
+    "Plane": "landscape.surface.plane",
+    "Trajectory": "landscape.surface.trajectory",
+    "Surface": "landscape.surface.surface",
+    "Mixture": "landscape.surface.mixture",
+    "Setting": "landscape.surface.setting",
+}
+
+__all__ = ["Mixture", "Plane", "Setting", "Surface", "Trajectory"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'landscape.surface' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

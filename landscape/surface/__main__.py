@@ -1,0 +1,176 @@
+"""The loss surface through three checkpoints: ``python -m landscape.surface A B C``."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from landscape import command
+from landscape.config import Device
+from landscape.errors import InputError
+
+if TYPE_CHECKING:
+    from landscape.surface.setting import Setting
+
+DESCRIPTION = """Loss and accuracy on the plane through three checkpoints, with the optimisation paths on it.
+
+A, B and C are checkpoint files or RUN[@STEP|@swa] (RUN: a run's folder, or the beginning of its name); A is the
+plane's origin. Model, data, target and split come from the checkpoints; every value is over the entire data.
+Writes the result (.nc), a figure and an interactive page. An interrupted call continues, a finished one is not
+repeated.
+
+Examples:
+  python -m landscape.surface sixstyles-sketch-erm@0 sixstyles-sketch-erm@swa sixstyles-sketch-fgmix@swa
+  python -m landscape.surface a.safetensors b.safetensors c.safetensors --model resnet18 --data images/ --target art
+  python -m landscape.surface --plot-only figures/surface-sixstyles-sketch-0123abcd.nc --format svg
+"""
+
+
+@dataclass(frozen=True)
+class SurfaceOptions:
+    """Flags of the command."""
+
+    checkpoints: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="A B C")] = ()
+    """The three checkpoints; A is the origin."""
+    points: int = 7
+    """Grid points along each axis."""
+    margin: float = 0.2
+    """Room around paths and anchors on each side, as a fraction of their extent."""
+    x_range: tuple[float, float] | None = None
+    """First and last x, in place of the computed ones."""
+    y_range: tuple[float, float] | None = None
+    """First and last y, in place of the computed ones."""
+    out: Path | None = None
+    """Folder for the files: figures/, with --plot-only the result's own."""
+    format: tuple[Literal["png", "pdf", "svg", "html"], ...] = ("png", "pdf", "html")
+    """What to draw."""
+    plot_only: Path | None = None
+    """Draw this stored result again, without any model."""
+    dry_run: bool = False
+    """Print the plan and its estimated time, and stop."""
+    root: Path = Path("checkpoints")
+    """Folder of the run folders."""
+    model: str | None = None
+    """Network, in place of the checkpoints' own; needed for bare state dicts and for package.module:function."""
+    head: Literal["linear", "nonlinear"] | None = None
+    """Its classifier, likewise."""
+    data: str | None = None
+    """Data, in place of the checkpoints' own; needed for bare state dicts."""
+    data_dir: str | None = None
+    """Folder that holds the downloaded data sets."""
+    target: str | None = None
+    """Domain to test on, in place of the checkpoints' own; needed for bare state dicts."""
+    domains: tuple[str, ...] = ()
+    """Domains to use, in place of the checkpoints' own."""
+    image_size: int | None = None
+    """Side of the images in pixels, in place of the checkpoints' own."""
+    seed: int | None = None
+    """Trial seed of the split, in place of the checkpoints' own."""
+    device: Device = "auto"
+    """Where to compute."""
+    precision: Literal["fp32", "bf16", "fp64"] = "fp32"
+    """Arithmetic of the forward passes; sums are float64 always."""
+    batch_size: int | None = None
+    """Images a forward pass; by default chosen by the device."""
+
+
+def main(args: list[str] | None = None) -> None:
+    """Parse, measure, draw, print what came out."""
+    options = command.parse(SurfaceOptions, prog="python -m landscape.surface", description=DESCRIPTION, args=args)
+    if options.plot_only is not None:
+        _plot_again(options)
+        return
+    if len(options.checkpoints) != 3:
+        raise InputError(
+            f"got {len(options.checkpoints)} checkpoints; expected three: A, the origin of the plane, B and C "
+            "(or --plot-only RESULT.nc)."
+        )
+    from landscape.surface.setting import Setting
+
+    print("opening checkpoints and data", file=sys.stderr)
+    setting = Setting.open(
+        *options.checkpoints,
+        data=options.data,
+        network=options.model,
+        root=options.root,
+        head=options.head,
+        data_dir=options.data_dir,
+        target=options.target,
+        domains=options.domains or None,
+        image_size=options.image_size,
+        seed=options.seed,
+    )
+    task = setting.task
+    print(
+        f"{task.images.name}, target {task.target}: {len(task.images):,} images, of which "
+        f"{len(task.source_rows('in')):,} train and {len(task.target_rows()):,} test, at every point"
+    )
+    if options.dry_run:
+        _dry_run(setting, options)
+        return
+    from landscape.surface.draw import draw
+    from landscape.surface.report import report
+
+    surface, written = draw(
+        setting,
+        out=options.out or Path("figures"),
+        formats=options.format,
+        points=options.points,
+        margin=options.margin,
+        x_range=options.x_range,
+        y_range=options.y_range,
+        device=options.device,
+        precision=options.precision,
+        batch_size=options.batch_size,
+    )
+    print(report(surface))
+    if not written:
+        print("nothing to do: this surface has been measured and drawn before")
+    for path in written:
+        print(f"wrote {path}")
+
+
+def _plot_again(options: SurfaceOptions) -> None:
+    from landscape.surface.draw import draw_files
+    from landscape.surface.surface import Surface
+
+    assert options.plot_only is not None
+    if options.checkpoints:
+        raise InputError("--plot-only draws a stored result; leave the checkpoints out.")
+    surface = Surface.load(options.plot_only)
+    stem = (options.out or options.plot_only.parent) / options.plot_only.stem
+    for path in draw_files(surface, stem, formats=options.format):
+        print(f"wrote {path}")
+
+
+def _dry_run(setting: "Setting", options: SurfaceOptions) -> None:
+    from landscape.surface.measure import trial
+    from landscape.surface.plan import Plan
+
+    plan = Plan.of(
+        setting,
+        points=options.points,
+        margin=options.margin,
+        x_range=options.x_range,
+        y_range=options.y_range,
+    )
+    seconds = trial(plan, device=options.device, precision=options.precision, batch_size=options.batch_size)
+    images = len(setting.task.images)
+    grid = plan.grid
+    print(f"plane: {', '.join(setting.names)}; angle {plan.plane.angle:.1f} degrees")
+    print(
+        f"grid: {len(grid.x)} x {len(grid.y)} points, x {grid.x[0]:.4g} to {grid.x[-1]:.4g}, "
+        f"y {grid.y[0]:.4g} to {grid.y[-1]:.4g}"
+    )
+    print(
+        f"passes over the data: {plan.evaluations} of {images:,} images = {plan.evaluations * images:,} forward passes"
+    )
+    print(f"estimated time: {plan.evaluations * seconds:.0f} s ({images / seconds:,.0f} images/s in a short trial)")
+    for note in setting.notes:
+        print(f"note: {note}")
+
+
+if __name__ == "__main__":
+    command.run(main)

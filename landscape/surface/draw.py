@@ -1,0 +1,113 @@
+"""From three checkpoints to files: result, figures and page, each made once."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, get_args
+
+from landscape.errors import InputError
+from landscape.storage import digest
+from landscape.surface.surface import FORMAT, Surface
+
+if TYPE_CHECKING:
+    from landscape.evaluation.evaluator import Precision
+    from landscape.surface.grid import Range
+    from landscape.surface.setting import Setting
+
+Format = Literal["png", "pdf", "svg", "html"]
+FORMATS: tuple[Format, ...] = ("png", "pdf", "html")
+
+
+def draw(
+    setting: "Setting",
+    *,
+    out: Path | str = "figures",
+    name: str | None = None,
+    formats: Sequence[Format] = FORMATS,
+    points: int = 7,
+    margin: float = 0.2,
+    x_range: "Range | None" = None,
+    y_range: "Range | None" = None,
+    device: str = "auto",
+    precision: "Precision" = "fp32",
+    batch_size: int | None = None,
+    note: str = "",
+    progress: bool = True,
+) -> tuple[Surface, list[Path]]:
+    """Measure a surface, or find it measured, and draw what is missing.
+
+    The result is found by the hash of its inputs. While it is being measured, a journal beside it keeps every
+    point; the same call continues after an interruption at any moment.
+
+    Args:
+        setting: the checkpoints with their network and data.
+        out: folder for the files.
+        name: beginning of the files' names; by default from data, target and the inputs' hash.
+        formats: what to draw.
+        points: points along each axis.
+        margin: room around paths and anchors, as a fraction of their extent.
+        x_range: first and last x, in place of the computed ones.
+        y_range: first and last y.
+        device: where to compute.
+        precision: ``fp32``, ``bf16`` or ``fp64``.
+        batch_size: images a forward pass; None: chosen by the device.
+        note: a sentence to add to the figures' captions.
+        progress: show bars.
+
+    Returns:
+        The surface, and the files that were written: none when everything was there already.
+    """
+    key = digest(str(FORMAT), setting.digest(), repr((points, margin, x_range, y_range)), precision)
+    words = [setting.task.images.name, setting.task.target, key[:8]]
+    stem = Path(out) / (name or "-".join(["surface", *(re.sub(r"[^a-z0-9]+", "-", word.lower()) for word in words)]))
+    result = stem.with_name(f"{stem.name}.nc")
+    surface, written = _finished(result, key), []
+    if surface is None:
+        from landscape.surface.measure import measure
+        from landscape.surface.plan import Plan
+
+        plan = Plan.of(setting, points=points, margin=margin, x_range=x_range, y_range=y_range, progress=progress)
+        journal = stem.with_name(f"{stem.name}.journal.jsonl")
+        surface = measure(
+            plan, device=device, precision=precision, batch_size=batch_size, journal=journal, progress=progress
+        )
+        surface = replace(surface, about={**surface.about, "key": key})
+        written.append(surface.save(result))
+        journal.unlink()
+        # Figures of an earlier result under this name are out of date.
+        for old in get_args(Format):
+            stem.with_name(f"{stem.name}.{old}").unlink(missing_ok=True)
+    missing = [each for each in formats if not stem.with_name(f"{stem.name}.{each}").is_file()]
+    return surface, [*written, *draw_files(surface, stem, formats=missing, note=note)]
+
+
+def draw_files(surface: Surface, stem: Path, *, formats: Sequence[Format] = FORMATS, note: str = "") -> list[Path]:
+    """Draw a surface into ``STEM.png``, ``STEM.html`` and so on."""
+    written: list[Path] = []
+    static = [each for each in formats if each != "html"]
+    if static:
+        from matplotlib.figure import Figure
+
+        from landscape.plots import theme
+        from landscape.plots.fig6 import plot_fig6_row
+
+        figure = plot_fig6_row(surface, figure=Figure(), note=note)
+        about = {"title": "Loss surface through three checkpoints", **surface.about.get("provenance", {})}
+        written += theme.save(figure, stem, formats=static, about=about)
+    if "html" in formats:
+        from landscape.plots.interactive import write_page
+
+        written.append(write_page(surface, stem.with_name(f"{stem.name}.html"), note=note))
+    return written
+
+
+def _finished(path: Path, key: str) -> Surface | None:
+    """The stored surface, if it is the one of these inputs."""
+    if not path.is_file():
+        return None
+    try:
+        stored = Surface.load(path)
+    except InputError:  # damaged or of an older version: measured again
+        return None
+    return stored if stored.about.get("key") == key else None

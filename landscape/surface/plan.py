@@ -1,0 +1,152 @@
+"""Which points of weight space a surface needs: the plane, the paths on it, the grid around them."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from landscape.checkpoint import Checkpoint
+from landscape.storage import digest
+from landscape.surface.grid import Grid, Range
+from landscape.surface.plane import Plane
+from landscape.surface.setting import RecordedPath, Setting, same_file
+from landscape.surface.surface import FORMAT
+from landscape.surface.trajectory import Trajectory
+from landscape.weights import Weights
+
+LABELS = ("w1", "w2", "w3")
+
+
+@dataclass(frozen=True)
+class End:
+    """The last point of a path that is no anchor.
+
+    Attributes:
+        trajectory: its path.
+        checkpoint: where its weights are.
+    """
+
+    trajectory: Trajectory
+    checkpoint: Checkpoint
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is going to be evaluated.
+
+    Attributes:
+        setting: network, data and checkpoints.
+        plane: through the three anchors.
+        trajectories: the paths, projected.
+        ends: their last points, as far as they are no anchors.
+        grid: contains paths and anchors.
+    """
+
+    setting: Setting
+    plane: Plane
+    trajectories: tuple[Trajectory, ...]
+    ends: tuple[End, ...]
+    grid: Grid
+
+    @classmethod
+    def of(
+        cls,
+        setting: Setting,
+        *,
+        points: int = 7,
+        margin: float = 0.2,
+        x_range: Range | None = None,
+        y_range: Range | None = None,
+        progress: bool = True,
+    ) -> "Plan":
+        """Span the plane, project the paths, lay the grid around them.
+
+        Raises:
+            InputError: the checkpoints do not fit the network or span no plane, or the grid makes no sense.
+        """
+        weights = [checkpoint.weights(setting.network) for checkpoint in setting.checkpoints]
+        a, b, c = (checkpoint.label for checkpoint in setting.checkpoints)
+        plane = Plane.through(*weights, labels=(a, b, c))
+        anchors = {checkpoint.path.resolve() for checkpoint in setting.checkpoints if checkpoint.path}
+        trajectories, ends = [], []
+        total = sum(len(path.points) for path in setting.paths)
+        with tqdm(total=total, desc="paths", unit="point", disable=not (progress and total)) as bar:
+            for path in setting.paths:
+                trajectory = Trajectory.of(plane, _points(path, setting, bar), label=path.label, kind=path.kind)
+                trajectories.append(trajectory)
+                if (last := path.points[-1][1]).resolve() not in anchors:
+                    ends.append(End(trajectory, Checkpoint.load(last)))
+        on_plane = [xy for path in trajectories for xy in zip(path.x.tolist(), path.y.tolist(), strict=True)]
+        grid = Grid.around([*plane.anchors, *on_plane], count=points, margin=margin, x_range=x_range, y_range=y_range)
+        return cls(setting, plane, tuple(trajectories), tuple(ends), grid)
+
+    @property
+    def evaluations(self) -> int:
+        """Passes over the data: grid points, anchors, and path ends with their projections."""
+        extra = 1 if self.weighs_apart else 0
+        return len(self.grid) + len(self.setting.checkpoints) + 2 * len(self.ends) + extra
+
+    @property
+    def outside(self) -> tuple[str, ...]:
+        """Anchors and paths that the grid does not contain; only a range that was given leaves one out."""
+        anchors = [label for label, xy in zip(LABELS, self.plane.anchors, strict=True) if not self.grid.contains(*xy)]
+        paths = [
+            f"part of the path of {path.name}"
+            for path in self.trajectories
+            if not all(self.grid.contains(x, y) for x, y in zip(path.x, path.y, strict=True))
+        ]
+        return (*anchors, *paths)
+
+    @property
+    def weighs_apart(self) -> bool:
+        """Whether the checkpoint whose policy weighs the mixup is neither an anchor nor the end of a path."""
+        policy = self.setting.policy
+        if policy is None:
+            return False
+        known = [*self.setting.checkpoints, *(end.checkpoint for end in self.ends)]
+        return not any(same_file(policy, other) for other in known)
+
+    def digest(self) -> str:
+        """A hash of all inputs of the values, the grid included."""
+        return digest(str(FORMAT), self.setting.digest(), self.grid.x.tobytes(), self.grid.y.tobytes())
+
+
+class Buffers:
+    """Buffers, such as running statistics of batch norm, at the points of a plane.
+
+    Frozen ones are the same everywhere. Those of networks that were trained without freezing differ between
+    the anchors: they are interpolated like the weights, and clamped to the range of the anchors' values (a
+    variance must not fall below zero), so that every anchor keeps its own.
+    """
+
+    def __init__(self, plane: Plane, anchors: tuple[Mapping[str, Tensor], ...]) -> None:
+        self._plane = plane
+        self._anchors = [
+            {name: tensor for name, tensor in buffers.items() if tensor.is_floating_point()} for buffers in anchors
+        ]
+        first, *others = self._anchors
+        self.vary = any(
+            other.keys() != first.keys() or any(not torch.equal(first[name], other[name]) for name in first)
+            for other in others
+        )
+
+    def at(self, x: float, y: float) -> dict[str, Tensor]:
+        """The buffers at a point."""
+        first, *_ = self._anchors
+        if not self.vary:
+            return first
+        shares = self._plane.barycentric(x, y)
+        result = {}
+        for name in first:
+            values = torch.stack([buffers[name].double() for buffers in self._anchors])
+            mixed = torch.tensordot(torch.tensor(shares, dtype=torch.float64), values, dims=1)
+            result[name] = mixed.clamp(values.min(0).values, values.max(0).values)
+        return result
+
+
+def _points(path: RecordedPath, setting: Setting, bar: tqdm) -> Iterator[tuple[int, Weights]]:
+    for step, file in path.points:
+        yield step, Checkpoint.load(file).weights(setting.network)
+        bar.update()

@@ -1,0 +1,197 @@
+"""A small task of random images and networks small enough to compute by hand."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from landscape.checkpoint import Checkpoint
+from landscape.config import MixupConfig, RunConfig
+from landscape.data import DomainImages, Task, open_task, split_images
+from landscape.fgmix import VARIANTS, WeightPolicy
+from landscape.models import Network, build_network
+from landscape.training import Run
+
+DOMAINS = ("photo", "clipart", "cartoon", "sketch")
+CLASSES = ("cat", "dog", "bird")
+SIDE = 8
+
+
+def make_task(*, per_class: int = 6, drop: tuple[str, str] | None = None, rule: str = "random") -> Task:
+    """Random images; `drop` takes all images of one class out of one domain."""
+    rng = np.random.default_rng(0)
+    domain, labels = [], []
+    for d, name in enumerate(DOMAINS):
+        for k, label in enumerate(CLASSES):
+            if drop != (name, label):
+                count = per_class + d + k
+                domain += [d] * count
+                labels += [k] * count
+    n = len(labels)
+    images = DomainImages(
+        name="toy",
+        domains=DOMAINS,
+        classes=CLASSES,
+        pixels=rng.integers(0, 256, (n, SIDE, SIDE, 3), dtype=np.uint8),
+        labels=np.array(labels),
+        domain=np.array(domain),
+        files=tuple(f"{i}.png" for i in range(n)),
+        concepts=None,
+        unreadable=(),
+        digest="toy",
+    )
+    return Task(images, split_images(images, seed=0, rule=rule), "sketch")
+
+
+def make_network(seed: int, *, batch_norm: bool = False) -> Network:
+    """A convolution, batch norm with its own running statistics if wanted, and a linear classifier."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        norm = nn.BatchNorm2d(4)
+        if batch_norm:
+            norm.running_mean.normal_()
+            norm.running_var.uniform_(0.5, 2.0)
+        features = nn.Sequential(
+            nn.Conv2d(3, 4, 3), norm if batch_norm else nn.Identity(), nn.Tanh(), nn.AvgPool2d(3), nn.Flatten()
+        )
+        return Network(features, nn.Linear(16, len(CLASSES)), feature_dim=16, num_classes=len(CLASSES)).eval()
+
+
+class Linear(nn.Module):
+    """Logits W x + b of the pixels themselves: the loss is known in closed form."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(3 * SIDE * SIDE, len(CLASSES))
+        self.mean, self.std = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.linear(images.permute(0, 2, 3, 1).flatten(1))
+
+
+def linear_weights(seed: int, scale: float = 0.05) -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    shapes = {name: p.shape for name, p in Linear().named_parameters()}
+    return {name: scale * torch.randn(shape, generator=generator) for name, shape in shapes.items()}
+
+
+@pytest.fixture
+def task() -> Task:
+    return make_task()
+
+
+@pytest.fixture
+def make() -> Callable[..., Task]:
+    return make_task
+
+
+@pytest.fixture
+def network_of() -> Callable[..., Network]:
+    return make_network
+
+
+@pytest.fixture
+def linear() -> tuple[nn.Module, Callable[..., dict[str, torch.Tensor]]]:
+    return Linear(), linear_weights
+
+
+def write_images(root: Path) -> Path:
+    """A folder domain/class/image that the command can open."""
+    rng = np.random.default_rng(1)
+    for domain in DOMAINS:
+        for label in CLASSES:
+            folder = root / domain / label
+            folder.mkdir(parents=True)
+            for index in range(6):
+                Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(folder / f"{index}.png")
+    return root
+
+
+def write_run(root: Path, config: RunConfig, *, steps: tuple[int, ...] = (0, 2, 4), drift: int = 0) -> Run:
+    """A run's folder as training leaves it, with weights that drift at random from a common start."""
+    run = Run.at(root, config)
+    task = open_task(config, progress=False)
+    run.write_config()
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = build_network(config.model, num_classes=len(task.images.classes), weights="none")
+        algorithm = {}
+        if config.uses_mixup:
+            policy = WeightPolicy(
+                VARIANTS[config.algorithm],
+                config.mixup,
+                classifier=network.classifier,
+                feature_dim=network.feature_dim,
+            )
+            algorithm = {f"policy/{name}": tensor for name, tensor in policy.state_dict().items()}
+        torch.manual_seed(drift)
+        total = {name: p.detach().clone() for name, p in network.named_parameters()}
+        for count, step in enumerate(steps, start=1):
+            if step:
+                with torch.no_grad():
+                    for parameter in network.parameters():
+                        parameter += 0.02 * torch.randn_like(parameter)
+                for name, parameter in network.named_parameters():
+                    total[name] += parameter.detach()
+            average = {**network.state_dict(), **{name: tensor / count for name, tensor in total.items()}}
+            for kind, model in (("raw", network.state_dict()), ("swa", average)):
+                Checkpoint(
+                    model=model,
+                    algorithm=algorithm,
+                    config=config,
+                    step=step,
+                    kind=kind,
+                    classes=task.images.classes,
+                    domains=task.images.domains,
+                    split_digest=task.split.digest,
+                ).save(run.path(step, kind))
+    return run
+
+
+@pytest.fixture(scope="session")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Images, and two runs of small networks on them: ``images``, ``checkpoints``."""
+    root = tmp_path_factory.mktemp("workplace")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LANDSCAPE_CACHE", str(root / "cache"))
+        config = config_for(write_images(root / "images"))
+        write_run(root / "checkpoints", config, drift=1)
+        write_run(root / "checkpoints", config.replace(algorithm="fgmix"), drift=2)
+    return root
+
+
+def config_for(images: Path) -> RunConfig:
+    return RunConfig(
+        algorithm="erm",
+        data=str(images),
+        target="sketch",
+        steps=4,
+        record_every=2,
+        swa_start=1,
+        image_size=32,
+        model="small_cnn",
+        weights="none",
+        precision="fp32",
+        mixup=MixupConfig(start=2),
+    )
+
+
+@pytest.fixture
+def in_workplace(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("LANDSCAPE_CACHE", str(workplace / "cache"))
+    monkeypatch.chdir(workplace)
+    return workplace
+
+
+@pytest.fixture
+def new_run() -> Callable[..., Run]:
+    return write_run
+
+
+@pytest.fixture
+def base_config(workplace: Path) -> RunConfig:
+    return config_for(workplace / "images")
