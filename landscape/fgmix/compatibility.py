@@ -118,7 +118,9 @@ class CompatibilityNetwork(nn.Module):
     def pair_scores(self, first: FirstLayer, position: Tensor) -> Tensor:
         """Scores (M, n, n) of all ordered pairs within each group, from the first layer's products."""
         target, compared = first.products.mT
-        pairs = target[position].unsqueeze(2) + compared[position].unsqueeze(1) + self.bias
+        # Embedding look-ups, whose backward pass adds in a fixed order; that of indexing does not.
+        first_of, second_of = F.embedding(position, target), F.embedding(position, compared)
+        pairs = first_of.unsqueeze(2) + second_of.unsqueeze(1) + self.bias
         scores = self.tail(pairs).squeeze(-1)
         own = torch.eye(position.shape[1], dtype=torch.bool, device=scores.device)
         return scores.masked_fill(own, 0.0)

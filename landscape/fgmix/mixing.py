@@ -5,6 +5,7 @@ Everywhere M groups of n members; ``rows`` (M, n) names the members in the poole
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from landscape.fgmix.gradients import Gradients, pairwise_cosine
@@ -69,7 +70,9 @@ def mix_codes(codes: Tensor, rows: Tensor, weights: Tensor) -> Tensor:
     Returns:
         (M, D); gradients reach both the codes and the weights.
     """
-    return torch.einsum("mn,mnd->md", weights, codes[rows])
+    # An embedding look-up is codes[rows], but with a backward pass that adds in a fixed order. Plain indexing adds
+    # atomically on several threads, so that two runs would differ in the last bit.
+    return torch.einsum("mn,mnd->md", weights, F.embedding(rows, codes))
 
 
 def pair_cosines(vectors: Gradients, rows: Tensor) -> Tensor:

@@ -9,6 +9,8 @@ from landscape.errors import InputError
 from landscape.surface.surface import Surface
 
 _NICE = (1.0, 2.0, 2.5, 5.0, 10.0)
+# A loss needs more steps than an accuracy: most of its range is the slope, not the basin.
+LOSS_STEPS = 22
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Levels:
         return cls(values, step, bool(np.nanmax(pooled) > values[-1] * (1 + 1e-9)))
 
 
-def loss_levels(surface: Surface, metrics: Sequence[str], *, count: int = 14) -> Levels:
+def loss_levels(surface: Surface, metrics: Sequence[str], *, count: int = LOSS_STEPS) -> Levels:
     """Levels for several loss panels: the basin resolved, everything well above the worst anchor capped."""
     at_anchors = [mark.true[name] for mark in surface.anchors for name in metrics]
     reference = max(at_anchors) if at_anchors else None

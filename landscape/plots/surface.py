@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from landscape.plots import theme
-from landscape.plots.levels import Levels
+from landscape.plots.levels import LOSS_STEPS, Levels
 from landscape.surface.surface import Surface
 from landscape.surface.trajectory import Trajectory
 
@@ -125,11 +125,11 @@ def _draw_contours(
     ax: Axes, surface: Surface, values: np.ndarray, metric: str, levels: Levels | None
 ) -> QuadContourSet:
     if levels is None:
-        reference = None
         if _is_loss(metric):
             at_anchors = [mark.true.get(metric, mark.true["train_loss"]) for mark in surface.anchors]
-            reference = max(at_anchors, default=None)
-        levels = Levels.of(values, reference=reference)
+            levels = Levels.of(values, reference=max(at_anchors, default=None), count=LOSS_STEPS)
+        else:
+            levels = Levels.of(values)
     # Contouring interpolates linearly; an overflowed loss would swallow its neighbours' lines.
     top = levels.values[-1] + len(levels.values) * levels.step
     known = np.ma.masked_invalid(np.where(np.isposinf(values), top, values))

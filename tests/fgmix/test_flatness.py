@@ -226,8 +226,9 @@ def test_codes_that_are_not_finite_give_a_loss_that_is_not() -> None:
     codes, *rest = case()
     for value in (torch.nan, torch.inf):
         codes[2, 3] = value
-        loss = flatness_loss(linear(), codes, *rest, radius=1.0, generator=torch.Generator().manual_seed(0))
-        assert not math.isfinite(loss)
+        for classifier in (linear(), nonlinear()):
+            generator = torch.Generator().manual_seed(0)
+            assert not math.isfinite(flatness_loss(classifier, codes, *rest, radius=1.0, generator=generator))
 
 
 def test_no_groups_leave_the_originals() -> None:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector
@@ -143,7 +143,7 @@ def test_zero_vectors_have_cosine_zero_and_tiny_ones_do_not(size: float) -> None
     torch.testing.assert_close(pairwise_cosine(gradients), expected)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(0, 2**31))
 def test_cosines_stay_within_one(seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
