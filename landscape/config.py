@@ -118,6 +118,10 @@ class MixupConfig:
         _at_least("--mixup.codes", self.codes, 1)
         _at_least("--mixup.directions", self.directions, 2)
         _at_least("--mixup.domains-per-mixup", self.domains_per_mixup, 0)
+        if self.directions % 2:
+            raise InputError(f"--mixup.directions is {self.directions}; expected an even number: they come in pairs.")
+        if self.domains_per_mixup == 1:
+            raise InputError("--mixup.domains-per-mixup is 1; expected 0 (all sources) or at least 2.")
         _at_least("--mixup.hidden", self.hidden, 1)
         _at_least("--mixup.code-weight", self.code_weight, 0)
         _at_least("--mixup.eta", self.eta, 0)

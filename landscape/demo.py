@@ -60,7 +60,7 @@ def main(args: list[str] | None = None) -> None:
 
     anchors = (runs["erm"].find(0), runs["erm"].find(kind="swa"), runs["fgmix"].find(kind="swa"))
     surface, written = draw(
-        Setting.open(*anchors, data=task),
+        Setting.through(*anchors, data=task),
         out=options.out,
         name=f"surface-{stem}",
         points=options.points,

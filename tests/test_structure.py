@@ -24,7 +24,7 @@ FLOORS = (
     ("errors", "seeding", "storage", "config", "command"),
     ("weights", "hardware", "checkpoint"),
     ("data", "models", "evaluation"),
-    ("fgmix", "algorithms", "training", "train"),
+    ("fgmix", "algorithms", "training", "train", "mixture", "opened"),
     ("surface", "reference", "toy"),
     ("plots",),
     ("demo",),

@@ -163,7 +163,7 @@ class FGMix(ERM):
     def _describe(self, weights: PolicyWeights, groups: Groups, gradients: Gradients | None) -> dict[str, Tensor]:
         scaled = weights.scaled
         metrics = {
-            "extrapolated": extrapolated(scaled).double().mean(),
+            "extrapolated": extrapolated(scaled).float().mean(),
             "weight_entropy": weight_entropy(weights.softmax).mean(),
             "weight_min": scaled.min(),
             "weight_max": scaled.max(),

@@ -7,11 +7,10 @@ _HOMES = {
     "Plane": "landscape.surface.plane",
     "Trajectory": "landscape.surface.trajectory",
     "Surface": "landscape.surface.surface",
-    "Mixture": "landscape.surface.mixture",
     "Setting": "landscape.surface.setting",
 }
 
-__all__ = ["Mixture", "Plane", "Setting", "Surface", "Trajectory"]
+__all__ = ["Plane", "Setting", "Surface", "Trajectory"]
 
 
 def __getattr__(name: str) -> Any:

@@ -90,7 +90,7 @@ def main(args: list[str] | None = None) -> None:
     from landscape.surface.setting import Setting
 
     print("opening checkpoints and data", file=sys.stderr)
-    setting = Setting.open(
+    setting = Setting.through(
         *options.checkpoints,
         data=options.data,
         network=options.model,

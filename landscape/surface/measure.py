@@ -14,11 +14,11 @@ from landscape.checkpoint import Checkpoint
 from landscape.errors import InputError
 from landscape.evaluation import Evaluator
 from landscape.evaluation.evaluator import Precision
+from landscape.mixture import Mixture
+from landscape.opened import same_file
 from landscape.storage import Journal, digest, provenance
 from landscape.surface.meter import Meter, Row, metric_values, panel_values
-from landscape.surface.mixture import Mixture
 from landscape.surface.plan import LABELS, Buffers, Plan
-from landscape.surface.setting import same_file
 from landscape.surface.surface import METRICS, SPLITS, Mark, Surface, empty_values
 
 _TRIAL_IMAGES = 192

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from landscape.data import Task
 from landscape.evaluation import Evaluator, Predictions, Tally, scores
-from landscape.surface.mixture import Mixture
+from landscape.mixture import Mixture
 from landscape.surface.surface import METRICS, SPLITS
 
 Row = dict[str, Any]

@@ -8,10 +8,11 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from landscape.checkpoint import Checkpoint
+from landscape.opened import same_file
 from landscape.storage import digest
 from landscape.surface.grid import Grid, Range
 from landscape.surface.plane import Plane
-from landscape.surface.setting import RecordedPath, Setting, same_file
+from landscape.surface.setting import RecordedPath, Setting
 from landscape.surface.surface import FORMAT
 from landscape.surface.trajectory import Trajectory
 from landscape.weights import Weights

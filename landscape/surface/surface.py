@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from landscape.data import Task
     from landscape.evaluation.evaluator import Precision
-    from landscape.surface.setting import Reference
+    from landscape.opened import Reference
 
 FORMAT = 1
 
@@ -148,7 +148,7 @@ class Surface:
         from landscape.surface.plan import Plan
         from landscape.surface.setting import Setting
 
-        setting = Setting.open(
+        setting = Setting.through(
             a, b, c, data, network=network, root=root, progress=progress, target=target, data_dir=data_dir
         )
         plan = Plan.of(setting, points=points, margin=margin, x_range=x_range, y_range=y_range, progress=progress)

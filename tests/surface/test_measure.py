@@ -14,7 +14,8 @@ from landscape.config import MixupConfig, RunConfig
 from landscape.errors import InputError
 from landscape.evaluation import Evaluator
 from landscape.fgmix import VARIANTS, WeightPolicy
-from landscape.surface import Mixture, Surface
+from landscape.mixture import Mixture
+from landscape.surface import Surface
 from landscape.surface.measure import measure
 from landscape.surface.meter import Meter
 from landscape.surface.plan import Buffers, Plan
@@ -99,7 +100,7 @@ def test_the_caller_keeps_its_network(task, linear) -> None:
 def test_each_anchor_equals_direct_evaluation(task, network_of, batch_norm) -> None:
     networks = [network_of(seed, batch_norm=batch_norm) for seed in range(3)]
     checkpoints = [checkpoint(network) for network in networks]
-    setting = Setting.open(*checkpoints, task, network=network_of(9, batch_norm=batch_norm))
+    setting = Setting.through(*checkpoints, task, network=network_of(9, batch_norm=batch_norm))
     plan = Plan.of(setting, points=2, progress=False)
     surface = measure(plan, progress=False)
     evaluator = Evaluator(setting.network, task.images.pixels, task.images.labels)
@@ -117,7 +118,7 @@ def test_each_anchor_equals_direct_evaluation(task, network_of, batch_norm) -> N
 
 def test_interpolated_variances_stay_within_the_anchors(network_of, task) -> None:
     networks = [network_of(seed, batch_norm=True) for seed in range(3)]
-    plan = Plan.of(Setting.open(*map(checkpoint, networks), task, network=networks[0]), progress=False)
+    plan = Plan.of(Setting.through(*map(checkpoint, networks), task, network=networks[0]), progress=False)
     each = [dict(network.named_buffers()) for network in networks]
     buffers = Buffers(plan.plane, tuple(each))
     name = "featurizer.1.running_var"
@@ -133,7 +134,7 @@ def test_interpolated_variances_stay_within_the_anchors(network_of, task) -> Non
 def test_the_fgmix_loss_equals_a_loop_over_groups(task, network_of, algorithm) -> None:
     networks = [network_of(seed) for seed in range(3)]
     owner = checkpoint(networks[2], algorithm=algorithm, kind="raw", scale_init=4.0)
-    setting = Setting.open(checkpoint(networks[0]), checkpoint(networks[1]), owner, task, network=networks[0])
+    setting = Setting.through(checkpoint(networks[0]), checkpoint(networks[1]), owner, task, network=networks[0])
     plan = Plan.of(setting, points=2, progress=False)
     surface = measure(plan, precision="fp64", progress=False)
     assert "fgmix_train_loss" in surface.panels
@@ -183,7 +184,7 @@ def test_weights_do_not_depend_on_the_chunks(task, network_of, monkeypatch) -> N
     predictions = (evaluator := Evaluator(network, task.images.pixels, task.images.labels)).at(codes=True)
     whole = Mixture.frozen(task, predictions.rows, predictions.codes, evaluator.classifier, owner)
     losses = whole.loss(predictions.codes, evaluator.classifier)
-    monkeypatch.setattr("landscape.surface.mixture._BUDGET", 3 * 3 * 1024 * 5)
+    monkeypatch.setattr("landscape.mixture._BUDGET", 3 * 3 * 1024 * 5)
     parts = Mixture.frozen(task, predictions.rows, predictions.codes, evaluator.classifier, owner)
     torch.testing.assert_close(whole.weights, parts.weights)
     np.testing.assert_allclose(parts.loss(predictions.codes, evaluator.classifier), losses, rtol=1e-6)
@@ -195,7 +196,7 @@ def test_a_nonlinear_classifier_is_weighed_by_its_dense_gradients(task, network_
     owner = checkpoint(network, algorithm="fgmix")
     predictions = (evaluator := Evaluator(network, task.images.pixels, task.images.labels)).at(codes=True)
     mixture = Mixture.frozen(task, predictions.rows, predictions.codes, evaluator.classifier, owner)
-    monkeypatch.setattr("landscape.surface.mixture._BUDGET", 3 * 163 * 4)  # four groups at a time
+    monkeypatch.setattr("landscape.mixture._BUDGET", 3 * 163 * 4)  # four groups at a time
     parts = Mixture.frozen(task, predictions.rows, predictions.codes, evaluator.classifier, owner)
     torch.testing.assert_close(mixture.weights, parts.weights)
     assert mixture.weights.std() > 0
@@ -215,10 +216,10 @@ def test_classes_that_a_source_lacks_are_skipped_and_counted(make, network_of) -
 def test_the_policy_is_the_last_one_there_is(task, network_of) -> None:
     networks = [network_of(seed) for seed in range(3)]
     b = checkpoint(networks[1], algorithm="c", kind="raw")
-    setting = Setting.open(checkpoint(networks[0]), b, checkpoint(networks[2]), task, network=networks[0])
+    setting = Setting.through(checkpoint(networks[0]), b, checkpoint(networks[2]), task, network=networks[0])
     assert setting.policy is b
     swa = replace(b, kind="swa")
-    setting = Setting.open(checkpoint(networks[0]), swa, checkpoint(networks[2]), task, network=networks[0])
+    setting = Setting.through(checkpoint(networks[0]), swa, checkpoint(networks[2]), task, network=networks[0])
     assert setting.policy is swa
     assert any("its raw iterate is not beside it" in note for note in setting.notes)
 

@@ -22,7 +22,7 @@ def references(root: Path) -> tuple[str, str, str]:
 
 
 def open_(*references: object, **options: object) -> Setting:
-    return Setting.open(*references, progress=False, **options)
+    return Setting.through(*references, progress=False, **options)
 
 
 def test_everything_comes_from_the_metadata(in_workplace: Path) -> None:
@@ -117,7 +117,7 @@ def test_checkpoints_of_different_networks(in_workplace: Path, tmp_path: Path) -
 
 
 def test_data_that_have_changed_since_training(in_workplace: Path, tmp_path: Path) -> None:
-    a, b, c = (Setting.open(*references(in_workplace), progress=False).checkpoints[i] for i in range(3))
+    a, b, c = (Setting.through(*references(in_workplace), progress=False).checkpoints[i] for i in range(3))
     changed = [replace(checkpoint, split_digest="other") for checkpoint in (a, b, c)]
     with pytest.raises(InputError, match=r"are not those that .* was trained on"):
         open_(*changed)
