@@ -99,16 +99,14 @@ def table(runs: dict[str, "Run"], task: "Task") -> tuple[list[dict[str, Any]], l
     seen = task.seen()
     target = task.target_rows()
     labels = task.images.labels[target]
-    evaluator = None
+    network = initial_network(runs["erm"].config, len(task.images.classes))
+    evaluator = Evaluator(network, task.images.pixels, task.images.labels, rows=target)
     rows, correct = [], {}
     kinds: tuple[Kind, ...] = ("raw", "swa")
     for name, run in runs.items():
         for kind in kinds:
             checkpoint = Checkpoint.load(run.find(kind=kind))
-            if evaluator is None:
-                network = initial_network(run.config, len(task.images.classes))
-                evaluator = Evaluator(network, task.images.pixels, task.images.labels, rows=target)
-            found = evaluator.at(checkpoint.weights(evaluator.network), checkpoint.buffers(evaluator.network))
+            found = evaluator.at(checkpoint.weights(network), checkpoint.buffers(network))
             label = DISPLAY_NAMES[name] + (" + SWA" if kind == "swa" else "")
             correct[label] = found.correct
             row: dict[str, Any] = {"model": label, "step": checkpoint.step}

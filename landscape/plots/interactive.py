@@ -33,6 +33,8 @@ _PAGE = """<!doctype html>
   body {{ font: 15px/1.45 system-ui, sans-serif; color: #222; margin: 0 auto; max-width: 1500px; padding: 12px; }}
   h1 {{ font-size: 1.25em; margin: .2em 0 .6em; }}
   main {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr)); gap: 10px; }}
+  section {{ min-width: 0; }}
+  h2 {{ font-size: 1.05em; margin: .3em 0 0; }}
   .wide {{ overflow-x: auto; }}
   table {{ border-collapse: collapse; margin: 1em 0; font-variant-numeric: tabular-nums; }}
   th, td {{ text-align: right; padding: .2em .7em; border-bottom: 1px solid #ddd; white-space: nowrap; }}
@@ -49,6 +51,10 @@ _PAGE = """<!doctype html>
 <p>{caption}</p>
 <div class="wide">{table}</div>
 <details><summary>What made this page</summary><pre>{provenance}</pre></details>
+<script>
+  // A panel measures its cell when it is drawn, before the later ones have narrowed it.
+  addEventListener("load", () => document.querySelectorAll(".plotly-graph-div").forEach(p => Plotly.Plots.resize(p)));
+</script>
 </body>
 </html>
 """
@@ -60,9 +66,9 @@ def surface_figures(surface: Surface) -> list[go.Figure]:
     losses = [metric for metric, _, _ in panels if metric.endswith("loss")]
     shared = loss_levels(surface, losses)
     figures = []
-    for metric, title, paths in panels:
+    for metric, _, paths in panels:
         levels = shared if metric in losses else Levels.of(surface.panel(metric).values)
-        figures.append(_figure(surface, metric, title, paths, levels))
+        figures.append(_figure(surface, metric, paths, levels))
     return figures
 
 
@@ -91,14 +97,8 @@ def write_page(surface: Surface, path: Path | str, *, note: str = "") -> Path:
         title=html.escape(title),
         script=SCRIPT,
         panels="\n".join(
-            figure.to_html(
-                full_html=False,
-                include_plotlyjs=False,
-                div_id=f"panel-{index}",  # a random one otherwise
-                config={"responsive": True, "displaylogo": False, "scrollZoom": False},
-                default_height="460px",
-            )
-            for index, figure in enumerate(surface_figures(surface))
+            f"<section><h2>{html.escape(name)}</h2>{_panel(figure, index)}</section>"
+            for index, (figure, (_, name, _)) in enumerate(zip(surface_figures(surface), panels, strict=True))
         ),
         caption=html.escape(text),
         table=_table(surface),
@@ -108,7 +108,19 @@ def write_page(surface: Surface, path: Path | str, *, note: str = "") -> Path:
     return path
 
 
-def _figure(surface: Surface, metric: str, title: str, paths: tuple[str, ...], levels: Levels) -> go.Figure:
+def _panel(figure: go.Figure, index: int) -> str:
+    content: str = figure.to_html(
+        full_html=False,
+        include_plotlyjs=False,
+        div_id=f"panel-{index}",  # a random one otherwise
+        config={"responsive": True, "displayModeBar": False, "scrollZoom": False},
+        default_width="100%",
+        default_height="430px",
+    )
+    return content
+
+
+def _figure(surface: Surface, metric: str, paths: tuple[str, ...], levels: Levels) -> go.Figure:
     loss = metric.endswith("loss")
     values = surface.panel(metric).values
     first, last = float(levels.values[0]), float(levels.values[-1])
@@ -124,7 +136,7 @@ def _figure(surface: Surface, metric: str, title: str, paths: tuple[str, ...], l
             line={"color": "white", "width": 0.5},
             colorbar={"title": {"text": "nat" if loss else ""}, "tickformat": "" if loss else ".0%", "thickness": 12},
             hovertemplate=f"x %{{x:.3f}}<br>y %{{y:.3f}}<br>{_value(metric)}<extra></extra>",
-            name=title,
+            name=metric,
         )
     )
     if are_few(surface):
@@ -134,8 +146,7 @@ def _figure(surface: Surface, metric: str, title: str, paths: tuple[str, ...], l
             figure.add_trace(_path(path))
     figure.add_trace(_anchors(surface, metric))
     figure.update_layout(
-        title={"text": title, "font": {"size": 15}},
-        margin={"l": 50, "r": 10, "t": 40, "b": 40},
+        margin={"l": 50, "r": 10, "t": 10, "b": 40},
         legend={"orientation": "h", "y": -0.2, "x": 0},
         font={"size": 12, "family": "system-ui, sans-serif"},
         xaxis={"title": {"text": "distance along e<sub>1</sub>"}, "range": _ends(surface.x)},
@@ -194,6 +205,7 @@ def _anchors(surface: Surface, metric: str) -> go.Scatter:
         mode="markers+text",
         text=[mark.label for mark in marks],
         textposition="top center",
+        textfont={"size": 13, "color": "black", "shadow": "0 0 2px white, 0 0 3px white, 0 0 4px white"},
         marker={"symbol": "diamond", "size": 9, "color": "black", "line": {"color": "white", "width": 1}},
         customdata=[[mark.name, mark.true[metric]] for mark in marks],
         hovertemplate=f"%{{text}}: %{{customdata[0]}}<br>{value}<extra></extra>",

@@ -62,4 +62,4 @@ def loss_levels(surface: Surface, metrics: Sequence[str], *, count: int = LOSS_S
 
 def _nice_step(step: float) -> float:
     scale = 10.0 ** np.floor(np.log10(step))
-    return float(scale * next(nice for nice in _NICE if nice * scale >= step * (1 - 1e-9)))
+    return float(scale * min(_NICE, key=lambda nice: abs(np.log(nice * scale / step))))

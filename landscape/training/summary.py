@@ -31,7 +31,7 @@ def summarise(run: Run) -> str:
     config = run.config
     lines = [
         f"{DISPLAY_NAMES[config.algorithm]} on {config.data}, target {config.target}, seed {config.seed}: {run.folder}",
-        f"{'':22}{'step':>6}{'validation':>12}{'target':>9}{'balanced':>10}{'n':>7}",
+        f"{'':26}{'step':>6}{'validation':>12}{'target':>9}{'balanced':>10}{'n':>7}",
     ]
     names: dict[Kind, str] = {"raw": "raw", "swa": "SWA"}
     for kind, name in names.items():
@@ -41,7 +41,7 @@ def summarise(run: Run) -> str:
         for what, row in (("last", rows[-1]), ("by source validation", select(run, kind))):
             target = row["target"]
             lines.append(
-                f"{f'{name}, {what}':22.22}{row['step']:>6}{row['validation']['accuracy']:>12.3f}"
+                f"{f'{name}, {what}':26}{row['step']:>6}{row['validation']['accuracy']:>12.3f}"
                 f"{target['accuracy']:>9.3f}{target['balanced_accuracy']:>10.3f}{target['n']:>7}"
             )
     return "\n".join(lines)
