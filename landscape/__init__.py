@@ -26,6 +26,9 @@ _HOMES = {
     "Plane": "landscape.surface",
     "Surface": "landscape.surface",
     "Trajectory": "landscape.surface",
+    "Codes": "landscape.embedding",
+    "Embedding": "landscape.embedding",
+    "Association": "landscape.correlation",
 }
 
 __all__ = [*_HOMES, "__version__"]

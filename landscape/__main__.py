@@ -33,6 +33,16 @@ COMMANDS = (
         "python -m landscape.surface sixstyles-sketch-erm@0 sixstyles-sketch-erm@swa sixstyles-sketch-fgmix@swa",
     ),
     Command(
+        "embedding",
+        "Latent codes and mixup codes in one t-SNE, and how much of the target they cover.",
+        "python -m landscape.embedding sixstyles-sketch-fgmix@swa",
+    ),
+    Command(
+        "correlation",
+        "How far FGMix's learned score goes with the cosine of the gradients, and what of that the weights determine.",
+        "python -m landscape.correlation sixstyles-sketch-fgmix",
+    ),
+    Command(
         "toy",
         "The toy example of the FGMix paper (Appendix A), digit by digit.",
         "python -m landscape.toy",
@@ -44,7 +54,7 @@ def overview() -> str:
     """The table of commands as text."""
     lines = [f"landscape {landscape.__version__}: why does a model generalise to domains it has not seen?", ""]
     for command in COMMANDS:
-        lines += [f"  {command.name:8} {command.purpose}", f"  {'':8} {command.example}", ""]
+        lines += [f"  {command.name:11} {command.purpose}", f"  {'':11} {command.example}", ""]
     return "\n".join([*lines, "Every command explains its options: python -m landscape.train --help"])
 
 

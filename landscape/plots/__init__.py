@@ -4,12 +4,15 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
+    "plot_embedding": "landscape.plots.embedding",
+    "plot_fig4": "landscape.plots.fig4",
+    "plot_fig9": "landscape.plots.fig9",
     "plot_fig6_row": "landscape.plots.fig6",
     "plot_surface": "landscape.plots.surface",
     "write_page": "landscape.plots.interactive",
 }
 
-__all__ = ["plot_fig6_row", "plot_surface", "write_page"]
+__all__ = ["plot_embedding", "plot_fig4", "plot_fig6_row", "plot_fig9", "plot_surface", "write_page"]
 
 
 def __getattr__(name: str) -> Any:
