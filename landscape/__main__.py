@@ -43,6 +43,11 @@ COMMANDS = (
         "python -m landscape.correlation sixstyles-sketch-fgmix",
     ),
     Command(
+        "flatness",
+        "How flat the loss is around checkpoints: random directions that all methods share, and curvature.",
+        "python -m landscape.flatness sixstyles-sketch-erm@swa sixstyles-sketch-fgmix@swa",
+    ),
+    Command(
         "toy",
         "The toy example of the FGMix paper (Appendix A), digit by digit.",
         "python -m landscape.toy",

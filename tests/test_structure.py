@@ -25,7 +25,7 @@ FLOORS = (
     ("weights", "hardware", "checkpoint"),
     ("data", "models", "evaluation"),
     ("fgmix", "algorithms", "training", "train", "mixture", "opened"),
-    ("surface", "embedding", "correlation", "reference", "toy"),
+    ("surface", "flatness", "embedding", "correlation", "reference", "toy"),
     ("plots",),
     ("demo",),
 )

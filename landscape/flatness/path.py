@@ -1,0 +1,254 @@
+"""Curvature at the checkpoints along training: the result and its file.
+
+path = CurvaturePath.measure("RUN_A", "RUN_B@swa")
+path.plot()
+path.to_dataframe()
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from landscape.errors import InputError
+from landscape.flatness.comparison import SCOPES
+from landscape.flatness.curve import Scope
+from landscape.flatness.spectrum import Curvature, Matrix
+from landscape.storage import atomic_path
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+    from torch import nn
+
+    from landscape.data import Task
+    from landscape.opened import Reference
+
+FORMAT = 1
+_WORDS = {
+    "smallest": "smallest eigenvalue",
+    "trace": "sum of the eigenvalues",
+    "trace_error": "standard error of the trace over random vectors",
+}
+
+
+@dataclass(frozen=True)
+class PathPoint:
+    """The curvature at one checkpoint.
+
+    Attributes:
+        path: whose path it is on (``FGMix``, ``FGMix + SWA``).
+        step: updates behind it.
+        checkpoint: its file, with its folder.
+        curvature: what was measured.
+    """
+
+    path: str
+    step: int
+    checkpoint: str
+    curvature: Curvature
+
+
+@dataclass(frozen=True)
+class CurvaturePath:
+    """Top eigenvalues, trace and spectral density at the checkpoints along one or several runs.
+
+    Attributes:
+        points: one per path, checkpoint, scope and matrix.
+        about: data, target, model, counts, notes, provenance.
+    """
+
+    points: tuple[PathPoint, ...]
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def measure(
+        cls,
+        *references: "Reference",
+        data: "Task | str | None" = None,
+        network: "nn.Module | str | None" = None,
+        root: Path | str = "checkpoints",
+        scopes: Sequence[Scope] = SCOPES,
+        matrices: Sequence[Matrix] = ("hessian",),
+        images: int = 64,
+        top: int = 3,
+        trace_vectors: int = 10,
+        density: bool = True,
+        ends_only: bool = False,
+        seed: int = 0,
+        device: str = "auto",
+        journal: Path | str | None = None,
+        progress: bool = True,
+        **changes: Any,
+    ) -> "CurvaturePath":
+        """Measure the training loss's curvature along the runs of some checkpoints, up to each of them.
+
+        Args:
+            references: checkpoint files, ``RUN[@STEP|@swa]`` or checkpoints. ``RUN`` means the path of the raw
+                iterates, ``RUN@swa`` that of the averages; a checkpoint outside a run is one point.
+            data: a task, or the name of the data, in place of the checkpoints' own.
+            network: a module, or a model's name, likewise.
+            root: folder of the run folders.
+            scopes: ``full``: all parameters, on `images` training images; ``classifier``: on all of them, exact.
+            matrices: ``hessian`` and ``ggn``.
+            images: training images for the full network, stratified by domain and class.
+            top: number of eigenvalues.
+            trace_vectors: random vectors behind the trace.
+            density: measure the spectral density at the end of each path.
+            ends_only: measure the given checkpoints only, not those that led to them.
+            seed: of images and random vectors.
+            device: ``auto``, ``cpu`` or ``cuda``.
+            journal: a file that keeps what has been measured; an interrupted call with the same inputs continues.
+            progress: show a bar with the time left.
+            changes: fields of :class:`~landscape.config.RunConfig` to replace.
+
+        Raises:
+            InputError: checkpoints that do not fit together, or settings that make no sense.
+        """
+        from landscape.flatness.curvature import CurvaturePlan, measure
+        from landscape.opened import Opened
+
+        opened = Opened.open(references, data, network=network, root=root, progress=progress, **changes)
+        plan = CurvaturePlan.of(
+            opened,
+            scopes=scopes,
+            matrices=matrices,
+            images=images,
+            top=top,
+            trace_vectors=trace_vectors,
+            density=density,
+            ends_only=ends_only,
+            seed=seed,
+        )
+        return measure(plan, device=device, journal=journal, progress=progress)
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Names of the paths in order."""
+        return tuple(dict.fromkeys(point.path for point in self.points))
+
+    @property
+    def scopes(self) -> tuple[Scope, ...]:
+        """The scopes that were measured."""
+        return tuple(dict.fromkeys(point.curvature.scope for point in self.points))
+
+    @property
+    def matrices(self) -> tuple[Matrix, ...]:
+        """The matrices that were measured."""
+        return tuple(dict.fromkeys(point.curvature.matrix for point in self.points))
+
+    def along(self, path: str, scope: Scope, matrix: Matrix = "hessian") -> tuple[PathPoint, ...]:
+        """The points of one path in order of steps."""
+        return tuple(
+            point
+            for point in self.points
+            if (point.path, point.curvature.scope, point.curvature.matrix) == (path, scope, matrix)
+        )
+
+    def to_dataframe(self) -> "pd.DataFrame":
+        """One row per point: path, step, scope, matrix, eigenvalues with residuals, trace with its error."""
+        import pandas as pd
+
+        rows = []
+        for point in self.points:
+            c = point.curvature
+            row: dict[str, Any] = {"path": point.path, "step": point.step, "scope": c.scope, "matrix": c.matrix}
+            for k, (value, residual) in enumerate(zip(c.eigenvalues, c.residuals, strict=True), start=1):
+                row |= {f"eigenvalue_{k}": value, f"residual_{k}": residual}
+            row |= {name: getattr(c, name) for name in _WORDS}
+            rows.append(row | {"parameters": c.parameters, "examples": c.examples, "method": c.method})
+        return pd.DataFrame(rows)
+
+    def plot(self, **options: Any) -> "Figure":
+        """Top eigenvalue and trace against the step; see :func:`landscape.plots.curvature.plot_curvature`."""
+        from landscape.plots.curvature import plot_curvature
+
+        return plot_curvature(self, **options)
+
+    def save(self, path: Path | str) -> Path:
+        """Write everything to one netCDF file, atomically."""
+        path = Path(path)
+        with atomic_path(path) as temporary:
+            self._dataset().to_netcdf(temporary, engine="h5netcdf")
+        return path
+
+    @classmethod
+    def load(cls, path: Path | str) -> "CurvaturePath":
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            InputError: no such file, or no curvature.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise InputError(
+                f"{path} does not exist; expected a result, as `python -m landscape.flatness --curvature` writes it."
+            )
+        try:
+            with xr.open_dataset(path, engine="h5netcdf") as opened:
+                stored = opened.load()
+            about = json.loads(stored.attrs["curvature"])
+        except (OSError, KeyError, ValueError) as error:
+            raise InputError(f"{path} is no curvature result, or is damaged ({error}); measure it again.") from error
+        if about["format"] != FORMAT:
+            raise InputError(f"{path} has curvature format {about['format']}; this version reads {FORMAT}.")
+        del about["format"]
+        points = []
+        for i, each in enumerate(about.pop("points")):
+            count, known = each.pop("eigenvalues"), each.pop("density")
+            c = Curvature(
+                eigenvalues=stored["eigenvalue"].values[i, :count],
+                residuals=stored["residual"].values[i, :count],
+                density=stored["density"].values[i] if known else np.empty((2, 0)),
+                smallest=float(stored["smallest"].values[i]),
+                trace=float(stored["trace"].values[i]),
+                trace_error=float(stored["trace_error"].values[i]),
+                **each.pop("curvature"),
+            )
+            points.append(PathPoint(**each, curvature=c))
+        return cls(tuple(points), about)
+
+    def _dataset(self) -> xr.Dataset:
+        found = [point.curvature for point in self.points]
+        widest = max(len(c.eigenvalues) for c in found)
+        grid = max(c.density.shape[1] for c in found)
+
+        def padded(arrays: Sequence[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
+            result = np.full((len(arrays), *shape), math.nan)
+            for row, array in zip(result, arrays, strict=True):
+                row[tuple(slice(0, n) for n in array.shape)] = array
+            return result
+
+        variables: dict[str, Any] = {
+            "eigenvalue": (("point", "rank"), padded([c.eigenvalues for c in found], (widest,))),
+            "residual": (("point", "rank"), padded([c.residuals for c in found], (widest,))),
+            "density": (("point", "axis", "grid"), padded([c.density for c in found], (2, grid))),
+            "step": ("point", np.array([point.step for point in self.points], dtype=np.int64)),
+        }
+        for name, words in _WORDS.items():
+            variables[name] = ("point", np.array([getattr(c, name) for c in found]), {"long_name": words})
+        points = [
+            {
+                "path": point.path,
+                "step": point.step,
+                "checkpoint": point.checkpoint,
+                "eigenvalues": len(c.eigenvalues),
+                "density": bool(c.density.size),
+                "curvature": {
+                    name: getattr(c, name) for name in ("matrix", "scope", "parameters", "examples", "method")
+                },
+            }
+            for point, c in zip(self.points, found, strict=True)
+        ]
+        about = {**self.about, "format": FORMAT, "points": points}
+        return xr.Dataset(variables, attrs={"curvature": json.dumps(about, sort_keys=True)})
+
+    def _repr_html_(self) -> str:
+        """A table for notebooks."""
+        table = self.to_dataframe().to_html(index=False, float_format="{:.4g}".format)
+        return f"<p>Curvature at {len(self.points)} points</p>{table}"
