@@ -34,8 +34,8 @@ lint: $(VENV)/.lint  ## check style (ruff) and types (mypy)
 	$(RUN) -m mypy
 
 bench: $(VENV)/.package  ## time a training step and the data loader
-	$(RUN) benchmarks/step_time.py
-	$(RUN) benchmarks/loader.py
+	OMP_NUM_THREADS=1 $(RUN) benchmarks/step_time.py
+	OMP_NUM_THREADS=1 $(RUN) benchmarks/loader.py
 
 clean:  ## remove caches and build output; runs, figures and .venv stay
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

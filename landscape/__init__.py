@@ -25,6 +25,7 @@ _HOMES = {
     "Run": "landscape.training",
     "Plane": "landscape.surface",
     "Surface": "landscape.surface",
+    "Profile": "landscape.surface",
     "Trajectory": "landscape.surface",
     "Flatness": "landscape.flatness",
     "FlatnessCurve": "landscape.flatness",

@@ -6,6 +6,7 @@ discriminator, moments of the prior); one JSON entry of the metadata holds the r
 """
 
 import json
+import pickletools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,9 @@ from landscape.storage import atomic_path, provenance
 
 FORMAT = 1
 _PREFIXES = ("module.", "_orig_mod.")
+_BINARY_PICKLES = (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+# A safetensors file begins with the length of its header in 8 bytes, and the header is a JSON object.
+_HEADER = 8
 
 
 @dataclass(frozen=True)
@@ -121,8 +125,8 @@ class Checkpoint:
         """Read a checkpoint, or a bare safetensors state dict of another tool.
 
         Raises:
-            InputError: no such file, a pickled file (it is never opened), a truncated or damaged file, or a
-                checkpoint of a newer version.
+            InputError: no such file, a pickled file (it is never opened), a truncated or damaged file, metadata
+                that are not a checkpoint's, or a checkpoint of a newer version.
         """
         path = Path(path)
         tensors, about = load_tensors(path)
@@ -134,9 +138,15 @@ class Checkpoint:
                 f"{path} has checkpoint format {about.get('format')}; this version reads {FORMAT}. "
                 "Use the version of the package that wrote it."
             )
+        lacking = [name for name in _ABOUT if not isinstance(about.get(name), _ABOUT[name])]
+        if lacking:
+            raise InputError(
+                f"{path} is no checkpoint of this package: its metadata have no usable {', '.join(lacking)}. Give a "
+                "checkpoint that the train command wrote, or a state dict saved without metadata of that name."
+            )
         try:
             config = RunConfig.from_dict(about["config"]) if about["config"] else None
-        except TypeError as error:
+        except (TypeError, KeyError, ValueError, AttributeError) as error:
             raise InputError(
                 f"{path} was written by a version with other options ({error}). Use the version that wrote it."
             ) from error
@@ -154,6 +164,18 @@ class Checkpoint:
         )
 
 
+# What the metadata of a checkpoint hold beside the format.
+_ABOUT: dict[str, type | tuple[type, ...]] = {
+    "config": (dict, type(None)),
+    "step": int,
+    "kind": str,
+    "classes": list,
+    "domains": list,
+    "split_digest": str,
+    "metrics": dict,
+}
+
+
 def save_tensors(path: Path | str, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> Path:
     """Write tensors (detached, contiguous, on the CPU) and one JSON object atomically to a safetensors file."""
     path = Path(path)
@@ -165,17 +187,26 @@ def save_tensors(path: Path | str, tensors: Mapping[str, Tensor], about: Mapping
 
 
 def load_tensors(path: Path | str) -> tuple[dict[str, Tensor], dict[str, Any] | None]:
-    """Read a safetensors file; the JSON object is None when this package did not write it."""
+    """Read a safetensors file; the JSON object is None when this package did not write it.
+
+    Raises:
+        InputError: no such file, a pickled, damaged or other file, or metadata that are no JSON object.
+    """
     path = Path(path)
     if not path.is_file():
         kind = "is a folder" if path.is_dir() else "does not exist"
         raise InputError(f"{path} {kind}; expected a checkpoint file (*.safetensors), or RUN[@STEP|@swa].")
     with open(path, "rb") as file:
-        head = file.read(2)
-    if head in (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
+        head = file.read(4096)
+    if pickle_form(head):
         raise InputError(
             f"{path} is a pickled file, and opening a pickle can run code, so it was not opened. If you trust its "
             "source, save its state dict with safetensors.torch.save_file and pass that file."
+        )
+    if len(head) > _HEADER and head[_HEADER : _HEADER + 1] != b"{":
+        raise InputError(
+            f"{path} is not a safetensors file, or its beginning is damaged; expected a checkpoint (*.safetensors) of "
+            "the train command, or a state dict saved by safetensors.torch.save_file."
         )
     try:
         with safe_open(path, framework="pt") as file:
@@ -183,10 +214,47 @@ def load_tensors(path: Path | str) -> tuple[dict[str, Tensor], dict[str, Any] | 
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
     except (SafetensorError, OSError) as error:
         raise InputError(
-            f"{path} is damaged or cut off ({error}); use another checkpoint of the run, or train it again: "
-            "a finished run's missing points are made again by the same train command."
+            f"{path} is damaged or cut off ({error}); delete that file's run folder and train again, or use another "
+            "checkpoint of the run."
         ) from error
-    return tensors, json.loads(about) if about else None
+    return tensors, _json_object(about, path) if about else None
+
+
+def pickle_form(head: bytes) -> Literal["binary", "text"] | None:
+    """How a file that begins with `head` is pickled, if it is; nothing of it is executed.
+
+    Args:
+        head: the first bytes; a few hundred tell for sure.
+
+    Returns:
+        ``binary`` for a file of torch.save or a pickle of protocol 2 and later, ``text`` for protocols 0 and 1.
+    """
+    # Before all else: the length in a safetensors file's first bytes may look like any of them.
+    if head[_HEADER : _HEADER + 1] == b"{":
+        return None
+    if head[:2] in _BINARY_PICKLES:
+        return "binary"
+    try:
+        for read, (code, _, _) in enumerate(pickletools.genops(head), start=1):
+            # Other bytes are operations by chance, but hardly four in a row.
+            if read == 4 or (read > 1 and code.name == "STOP"):
+                return "text"
+    except Exception:  # whatever its parser raises on bytes that are none
+        return None
+    return None
+
+
+def _json_object(text: str, path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise InputError(
+            f"{path} has metadata named 'landscape' that are no JSON object, so this package did not write them; save "
+            "its state dict without them."
+        )
+    return found
 
 
 def _plain_names(tensors: Mapping[str, Tensor], path: Path) -> tuple[dict[str, Tensor], tuple[str, ...]]:

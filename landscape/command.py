@@ -31,8 +31,8 @@ def parse(
 def run(main: Callable[[], None]) -> NoReturn:
     """Run a command's body and leave with its exit code.
 
-    0 done · 2 the input cannot be used (one sentence on stderr) · 130 interrupted (nothing lost). A reader
-    that closes the pipe early (``| head``) is no failure.
+    0 done · 2 the input cannot be used, or the operating system refuses a file (one sentence on stderr) ·
+    130 interrupted (nothing lost). A reader that closes the pipe early (``| head``) is no failure.
     """
     try:
         main()
@@ -45,6 +45,27 @@ def run(main: Callable[[], None]) -> NoReturn:
         print(f"\n{said}", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:
-        # What is still buffered goes nowhere; else Python tries again at exit, complains and leaves with 120.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
+    except OSError as error:
+        print(f"error: {_sentence(error)}", file=sys.stderr)
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _drop_output()
+        sys.exit(2)
     sys.exit(0)
+
+
+def _drop_output() -> None:
+    """What is still buffered goes nowhere; else Python tries again at exit, complains and leaves with 120."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _sentence(error: OSError) -> str:
+    """What the operating system refused, and where."""
+    # Of a move the second path is the one that somebody asked for; the first is a temporary file.
+    path = error.filename2 or error.filename
+    reason = error.strerror or str(error) or type(error).__name__
+    if not isinstance(path, str | bytes | os.PathLike):
+        return f"the system refused to read or write: {reason}; look at the disk and where the output goes to."
+    return f"cannot use {os.fsdecode(path)}: {reason}; check this path and its permissions, or give another one."

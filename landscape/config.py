@@ -185,7 +185,7 @@ class RunConfig:
     weight_decay: float = 0.0
     """L2 term inside Adam (coupled, as in DomainBed)."""
     swa_start: int = 100
-    """First step whose weights enter the average; the weights before it enter too (iterates 99, 100, ...)."""
+    """t0: the average covers the weights after steps t0 - 1, t0, t0 + 1, ..."""
 
     device: Device = "auto"
     """Where to compute."""

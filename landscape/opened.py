@@ -14,6 +14,7 @@ from landscape.data import Task, open_task
 from landscape.errors import InputError
 from landscape.mixture import has_policy
 from landscape.models import build_network
+from landscape.models.renaming import fit_names
 from landscape.seeding import torch_seed
 from landscape.storage import digest, file_digest
 from landscape.training import Run, resolve
@@ -85,9 +86,13 @@ class Opened:
         notes += _check_task(checkpoints, task, chosen=chosen)
         if isinstance(network, nn.Module):
             module, model = network, str(getattr(network, "name", type(network).__name__))
-            checkpoints = [_with_buffers(checkpoint, module) for checkpoint in checkpoints]
         else:
             module, model = _build(config, len(task.images.classes), trusted="model" in changes), config.model
+        renamed = [_under_its_names(checkpoint, module) for checkpoint in checkpoints]
+        notes += [note for _, note in renamed if note]
+        checkpoints = [checkpoint for checkpoint, _ in renamed]
+        if isinstance(network, nn.Module):
+            checkpoints = [_with_buffers(checkpoint, module) for checkpoint in checkpoints]
         return cls(
             checkpoints=tuple(checkpoints),
             names=tuple(_words(checkpoint) for checkpoint in checkpoints),
@@ -112,11 +117,17 @@ class Opened:
 
 
 def run_of(checkpoint: Checkpoint) -> Run | None:
-    """The run in whose folder a checkpoint lies, if it lies in one."""
+    """The run in whose folder a checkpoint lies, if it lies in one that can be read.
+
+    A copied folder whose trunk stayed behind, or whose ``config.json`` is damaged, is none: the checkpoint itself says
+    all that an analysis needs.
+    """
     if checkpoint.config is None or checkpoint.path is None:
         return None
-    folder = checkpoint.path.parent
-    return Run.open(folder) if (folder / "config.json").is_file() else None
+    try:
+        return Run.open(checkpoint.path.parent)
+    except (InputError, KeyError, TypeError, ValueError):
+        return None
 
 
 def policy_of(checkpoint: Checkpoint) -> tuple[Checkpoint, list[str]]:
@@ -136,13 +147,22 @@ def policy_of(checkpoint: Checkpoint) -> tuple[Checkpoint, list[str]]:
     if checkpoint.kind == "raw":
         return checkpoint, notes
     run = run_of(checkpoint)
-    raw = dict(run.checkpoints("raw")).get(checkpoint.step) if run else None
+    raw = dict(run.checkpoints("raw")).get(checkpoint.step) if run else _raw_beside(checkpoint)
     if raw is None:
         return checkpoint, [
             *notes,
             f"mixing weights are taken at {checkpoint.label}, as its raw iterate is not beside it",
         ]
     return Checkpoint.load(raw), notes
+
+
+def _raw_beside(checkpoint: Checkpoint) -> Path | None:
+    """The raw iterate of the same step in a run's folder that was copied without its trunk."""
+    if checkpoint.config is None or checkpoint.path is None:
+        return None
+    folder = checkpoint.path.parent
+    raw = Run(folder, checkpoint.config).path(checkpoint.step)
+    return raw if raw.is_file() and (folder / "config.json").is_file() else None
 
 
 def same_file(first: Checkpoint | None, second: Checkpoint | None) -> bool:
@@ -160,6 +180,14 @@ def _load(reference: Reference, root: Path | str) -> Checkpoint:
     if isinstance(reference, Mapping):
         return Checkpoint(model=dict(reference))
     return Checkpoint.load(resolve(reference, root))
+
+
+def _under_its_names(checkpoint: Checkpoint, network: nn.Module) -> tuple[Checkpoint, str]:
+    """A bare state dict under the names of the network, and a note where they were others."""
+    if checkpoint.config is not None:
+        return checkpoint, ""
+    model, note = fit_names(checkpoint.model, network, checkpoint.label, buffers=checkpoint.path is not None)
+    return (replace(checkpoint, model=model), note) if note else (checkpoint, "")
 
 
 def _with_buffers(checkpoint: Checkpoint, network: nn.Module) -> Checkpoint:

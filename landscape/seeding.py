@@ -16,9 +16,7 @@ import numpy as np
 if TYPE_CHECKING:
     import torch
 
-Purpose = Literal[
-    "split", "data", "augmentation", "dropout", "algorithm", "model", "policy", "discriminator", "evaluation"
-]
+Purpose = Literal["split", "data", "augmentation", "dropout", "algorithm", "model", "policy", "evaluation"]
 
 
 def seed_for(trial_seed: int, purpose: Purpose, *parts: int | str) -> int:

@@ -50,11 +50,6 @@ def subtract(a: Weights, b: Weights) -> dict[str, Tensor]:
     return combine((1.0, a), (-1.0, b))
 
 
-def lerp(a: Weights, b: Weights, t: float, dtype: torch.dtype = torch.float64) -> dict[str, Tensor]:
-    """``(1 - t) a + t b``."""
-    return combine((1.0 - t, a), (t, b), dtype=dtype)
-
-
 def load_weights(model: nn.Module, weights: Weights) -> None:
     """Write `weights` into the model's parameters in place, each in the parameter's own dtype and memory layout."""
     parameters = dict(model.named_parameters())

@@ -2,6 +2,7 @@
 
 import errno
 import pickle
+import struct
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,10 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import nn
 
-from landscape.checkpoint import Checkpoint
+from landscape.checkpoint import Checkpoint, pickle_form
 from landscape.config import PRESETS
 from landscape.errors import InputError
+from landscape.models.pretrained import read_state_dict
 
 
 def network() -> nn.Module:
@@ -69,12 +71,12 @@ class Bomb:
         return (open, (self.path, "w"))
 
 
-@pytest.mark.parametrize("form", ["torch", "torch-legacy", "pickle"])
-def test_a_pickled_file_is_refused_and_never_executed(tmp_path: Path, form: str) -> None:
+@pytest.mark.parametrize("form", ["torch", "torch-legacy", 0, 1, 2, 3, 4, 5])
+def test_a_pickled_file_is_refused_and_never_executed(tmp_path: Path, form: str | int) -> None:
     marker = tmp_path / "executed"
     path = tmp_path / "evil.pt"
-    if form == "pickle":
-        path.write_bytes(pickle.dumps(Bomb(str(marker))))
+    if isinstance(form, int):
+        path.write_bytes(pickle.dumps({"weight": Bomb(str(marker))}, protocol=form))
     else:
         torch.save(Bomb(str(marker)), path, _use_new_zipfile_serialization=form == "torch")
     with pytest.raises(InputError, match="pickled"):
@@ -82,12 +84,64 @@ def test_a_pickled_file_is_refused_and_never_executed(tmp_path: Path, form: str)
     assert not marker.exists()
 
 
+@pytest.mark.parametrize("content", [{}, [], [1.5, 2.5], None, {"a": [1, 2]}, "text"])
+@pytest.mark.parametrize("protocol", range(6))
+def test_every_pickle_is_seen(content: object, protocol: int) -> None:
+    assert pickle_form(pickle.dumps(content, protocol=protocol)) == ("text" if protocol < 2 else "binary")
+
+
+@pytest.mark.parametrize("start", [0x0280, 0x0380, 0x0480, 0x0580, 0x4B50, 0x2E4E, 0x7D])
+def test_a_header_length_that_looks_like_a_pickle_is_none(tmp_path: Path, start: int) -> None:
+    # The first bytes of a safetensors file are the length of its header: it may be any number.
+    entry = b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(struct.pack("<Q", start) + entry.ljust(start) + struct.pack("<f", 2.5))
+    assert Checkpoint.load(path).model["a"].tolist() == [2.5]
+    assert read_state_dict(path)["a"].tolist() == [2.5]
+
+
+@pytest.mark.parametrize(
+    "content", [b"a text of somebody, no weights at all", b"\x89PNG\r\n\x1a\n" + bytes(20), bytes(64)]
+)
+def test_another_file_is_said_to_be_no_safetensors_file(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.safetensors").write_bytes(content)
+    with pytest.raises(InputError, match=r"a\.safetensors is not a safetensors file"):
+        Checkpoint.load(tmp_path / "a.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        ("{nope", "metadata named 'landscape' that are no JSON object"),
+        ("[1]", "metadata named 'landscape' that are no JSON object"),
+        ("{}", "has checkpoint format None"),
+        ('{"format":1}', "is no checkpoint of this package: .* no usable config, step, kind"),
+        (
+            '{"format":1,"config":null,"step":"x","kind":"raw","classes":null,"domains":[],"split_digest":"",'
+            '"metrics":{}}',
+            "no usable step, classes[.]",
+        ),
+        (
+            '{"format":1,"config":{"nonsense":1},"step":1,"kind":"raw","classes":[],"domains":[],"split_digest":"",'
+            '"metrics":{}}',
+            "version with other options",
+        ),
+    ],
+)
+def test_metadata_of_a_stranger_are_one_sentence(tmp_path: Path, metadata: str, message: str) -> None:
+    save_file({"a": torch.zeros(1)}, tmp_path / "a.safetensors", metadata={"landscape": metadata})
+    with pytest.raises(InputError, match=message):
+        Checkpoint.load(tmp_path / "a.safetensors")
+
+
 @pytest.mark.parametrize("keep", [0, 4, 8, 100, 0.5, 0.99])
 def test_a_truncated_checkpoint_is_one_sentence(tmp_path: Path, keep: float) -> None:
     path = checkpoint(network()).save(tmp_path / "step-000160.safetensors")
     content = path.read_bytes()
     path.write_bytes(content[: int(keep * len(content)) if isinstance(keep, float) else keep])
-    with pytest.raises(InputError, match=r"step-000160\.safetensors is damaged"):
+    with pytest.raises(
+        InputError, match=r"step-000160\.safetensors is damaged.* delete that file's run folder and train"
+    ):
         Checkpoint.load(path)
 
 

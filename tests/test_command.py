@@ -96,6 +96,43 @@ def test_a_code_of_the_program_itself_passes_through(tmp_path: Path) -> None:
     assert outcome(tmp_path, "sys.exit(7)").returncode == 7
 
 
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("open('file/below', 'w')", "file/below: Not a directory"),
+        ("open('.')", "cannot use .: Is a directory"),
+        ("import os; os.replace('nowhere', 'there')", "cannot use there: No such file or directory"),
+        (
+            "open('locked', 'w').close(); raise PermissionError(13, 'Permission denied', b'locked')",
+            "locked: Permission",
+        ),
+        ("raise OSError(5, 'Input/output error')", "refused to read or write: Input/output error"),
+        ("raise TimeoutError", "TimeoutError"),
+    ],
+)
+def test_what_the_system_refuses_is_two_and_one_sentence_with_the_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("")
+    done = outcome(tmp_path, f"print('begun'); {body}")
+    assert (done.returncode, done.stdout) == (2, "begun\n")
+    assert done.stderr.startswith("error: ")
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_an_output_that_is_full_is_two_and_one_sentence(tmp_path: Path) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            program(tmp_path, "print('line')"), stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 2
+    assert "No space left on device" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize("lines", [1, 100_000], ids=["still buffered", "in the middle"])
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_reader_that_leaves_early_is_no_error(tmp_path: Path, lines: int, unbuffered: str) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from landscape.errors import InputError
-from landscape.weights import combine, dot, lerp, load_weights, norm, size, subtract, weights_of
+from landscape.weights import combine, dot, load_weights, norm, size, subtract, weights_of
 
 NAMES = {"conv.weight": (4, 3, 2, 2), "conv.bias": (4,), "scale": ()}
 
@@ -68,14 +68,6 @@ def test_combination_of_three_in_another_dtype() -> None:
     np.testing.assert_array_equal(flat(result).astype(np.float32), expected)
 
 
-def test_lerp_meets_its_ends_exactly() -> None:
-    a, b = some(1), some(2)
-    for t, end in ((0.0, a), (1.0, b)):
-        result = lerp(a, b, t, dtype=torch.float32)
-        assert all(torch.equal(result[name], end[name]) for name in end)
-    np.testing.assert_allclose(flat(lerp(a, b, 0.25)), 0.75 * flat(a) + 0.25 * flat(b), rtol=1e-13)
-
-
 def test_weights_are_a_copy_of_parameters_only() -> None:
     network = model().to(memory_format=torch.channels_last)
     weights = weights_of(network)
@@ -96,7 +88,7 @@ def test_loading_keeps_layout_dtype_and_identity() -> None:
     network = model().to(memory_format=torch.channels_last)
     parameters = list(network.parameters())
     layout = network[0].weight.stride()
-    target = lerp(weights_of(network), weights_of(network), 0.5)
+    target = combine((1.0, weights_of(network)))
     target["0.weight"] += 1.0
     load_weights(network, target)
     assert all(p is q for p, q in zip(parameters, network.parameters(), strict=True))

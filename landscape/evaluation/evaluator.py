@@ -1,8 +1,10 @@
 """The only place that runs a network over data."""
 
 import copy
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -10,15 +12,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from landscape.data import normalise
 from landscape.errors import InputError, unknown_choice
 from landscape.evaluation.folding import Folded
+from landscape.evaluation.forward import Forward, can_compile, classifier_of
 from landscape.evaluation.predictions import Predictions
-from landscape.evaluation.residency import ResidentPixels
+from landscape.evaluation.residency import ResidentImages
+from landscape.evaluation.span import Point, Span
 from landscape.hardware import autocast, exact_float32, resolve_device, to_channels_last
 from landscape.models.network import IMAGENET_MEAN, IMAGENET_STD, colour
 
-Precision = Literal["fp32", "bf16", "fp64"]
+Precision = Literal["fp32", "bf16", "tf32", "fp64"]
 
 
 class Evaluator:
@@ -38,13 +41,15 @@ class Evaluator:
             else ImageNet's.
         std: likewise.
         device: where to compute.
-        precision: ``fp32`` (on CUDA without TF32), ``bf16`` (autocast), or ``fp64`` for checks.
+        precision: ``fp32`` (on CUDA without TF32), ``bf16`` (autocast), ``tf32`` (CUDA only), or ``fp64`` for checks.
         batch_size: images a forward pass; None means 64 on a CPU (fewer when larger than 64 px), more elsewhere.
         fold: fold batch norm.
         channels_last: keep images and weights channels-last in memory, which convolutions are faster in.
+        compiled: run the network through ``torch.compile``; the first batch then takes 17-60 s on a CPU.
 
     Attributes:
         notes: sentences on what was not done as asked.
+        batch_size: images a forward pass; halved when the memory is full.
 
     Raises:
         InputError: no images, labels that do not belong to the images, or an unknown device or precision.
@@ -64,10 +69,13 @@ class Evaluator:
         batch_size: int | None = None,
         fold: bool = True,
         channels_last: bool = True,
+        compiled: bool = False,
     ) -> None:
-        if precision not in ("fp32", "bf16", "fp64"):
-            raise unknown_choice("precision", precision, ("fp32", "bf16", "fp64"))
+        if precision not in get_args(Precision):
+            raise unknown_choice("precision", precision, get_args(Precision))
         self.device = resolve_device(device)
+        if precision == "tf32" and self.device.type != "cuda":
+            raise InputError(f"precision tf32 needs a CUDA device, and this is {self.device}; use fp32.")
         self.precision = precision
         self.rows = np.arange(len(pixels)) if rows is None else np.asarray(rows, dtype=np.int64)
         self.batch_size = batch_size or _batch_size(self.device, pixels.shape[1])
@@ -76,13 +84,15 @@ class Evaluator:
         self.std = colour(getattr(network, "std", IMAGENET_STD) if std is None else std, "std")
         self.labels = self._own_labels(pixels, labels)
         self._channels_last = channels_last
-        self._pixels = ResidentPixels(pixels, self.rows, self.device)
+        self._images = ResidentImages(pixels, self.rows, self.device, self.mean, self.std)
         self.notes: list[str] = []
         self._folded = self._prepare(network, fold)
+        self._forward = Forward(self._folded.network, compiled=compiled and self._may_compile())
+        self._checked: set[tuple[int, bool]] = set()
 
     def at(
         self,
-        weights: Mapping[str, Tensor] | None = None,
+        weights: Mapping[str, Tensor] | Point | None = None,
         buffers: Mapping[str, Tensor] | None = None,
         *,
         codes: bool = False,
@@ -90,7 +100,8 @@ class Evaluator:
         """Loss and correctness of every image at a point of weight space.
 
         Args:
-            weights: all parameters by name, float64 or float32; None means the network's as it was given.
+            weights: all parameters by name, float64 or float32, or a point of :meth:`span`; None means the
+                network's as it was given.
             buffers: buffers by name, such as running statistics of batch norm; those left out are as given.
             codes: return the latent codes too, that is what the classifier gets as its input.
 
@@ -104,28 +115,47 @@ class Evaluator:
         exact = torch.float32 if self.device.type == "mps" else torch.float64
         loss = torch.empty(n, dtype=exact, device=self.device)
         correct = torch.empty(n, dtype=torch.bool, device=self.device)
-        found = _Codes(self._folded.network, n) if codes else None
-        try:
-            with torch.inference_mode(), exact_float32(self.device), autocast(self.device, self.precision):
-                for start in range(0, n, self.batch_size):
-                    stop = min(start + self.batch_size, n)
-                    logits = self._logits(start, stop)
+        kept: Tensor | None = None
+        start = 0
+        # Nothing in this loop waits for the device: results are fetched once, behind it.
+        with torch.inference_mode(), self._arithmetic(), autocast(self.device, self.precision):
+            while start < n:
+                stop = min(start + self._per_batch, n)
+                try:
+                    logits, latent = self._forward_pass(start, stop, codes)
                     labels = self.labels[start:stop]
                     loss[start:stop] = F.cross_entropy(logits.to(exact), labels, reduction="none")
                     correct[start:stop] = logits.argmax(1) == labels
-                    if found is not None:
-                        found.store(start, stop)
-        finally:
-            if found is not None:
-                found.remove()
+                except RuntimeError as error:
+                    if not is_out_of_memory(error):
+                        raise
+                    self._halve_the_batch(stop - start)
+                    continue
+                if latent is not None:
+                    if kept is None:
+                        # Made outside inference mode, so that autograd accepts them later.
+                        with torch.inference_mode(False):
+                            kept = torch.empty((n, latent.shape[1]), device=self.device)
+                    kept[start:stop] = latent
+                start = stop
         # Logits that are no numbers are never right, whichever of them argmax takes for the largest.
         correct &= ~loss.isnan()
-        return Predictions(
-            rows=self.rows,
-            loss=loss.cpu().double().numpy(),
-            correct=correct.cpu().numpy(),
-            codes=found.codes if found is not None else None,
-        )
+        return Predictions(rows=self.rows, loss=loss.cpu().double().numpy(), correct=correct.cpu().numpy(), codes=kept)
+
+    def span(
+        self, origin: Mapping[str, Tensor], e1: Mapping[str, Tensor], e2: Mapping[str, Tensor] | None = None
+    ) -> Span:
+        """Points ``origin + x e1 + y e2`` that :meth:`at` takes in place of weights, and writes faster.
+
+        Args:
+            origin: all parameters by name.
+            e1: first direction, with the same names.
+            e2: second direction; None for a line.
+
+        Raises:
+            InputError: one of the vectors is of another architecture.
+        """
+        return self._folded.span(origin, e1, e2)
 
     @property
     def network(self) -> nn.Module:
@@ -139,7 +169,7 @@ class Evaluator:
         Raises:
             InputError: the network has no classifier of its own.
         """
-        return _classifier(self._folded.network)
+        return classifier_of(self._folded.network)
 
     @property
     def folded(self) -> int:
@@ -161,28 +191,96 @@ class Evaluator:
         if not fold or not norms:
             return Folded(own)
         few = np.unique(np.linspace(0, len(self.rows) - 1, 3).astype(int))
-        images = torch.cat([normalise(self._pixels.batch(i, i + 1), self.mean, self.std) for i in few])
+        images = torch.cat([self._images.batch(i, i + 1) for i in few])
         folded, note = Folded.of(own, images)
         if note:
             self.notes.append(note)
         return folded
 
-    def _logits(self, start: int, stop: int) -> Tensor:
-        images = normalise(self._pixels.batch(start, stop), self.mean, self.std)
-        if not self._channels_last:
-            images = images.contiguous()
-        if self.precision == "fp64":
-            images = images.double()
-        logits = self._folded.network(images)
-        if not isinstance(logits, Tensor) or logits.dim() != 2 or len(logits) != stop - start:
+    def _forward_pass(self, start: int, stop: int, codes: bool) -> tuple[Tensor, Tensor | None]:
+        images = self._batch(start, stop)
+        if self._forward.compiled:
+            if missing := self._per_batch - len(images):  # one size, one compilation
+                images = torch.cat([images, images[:1].expand(missing, -1, -1, -1)])
+                if self._channels_last:
+                    images = images.contiguous(memory_format=torch.channels_last)
+            if (len(images), codes) not in self._checked:
+                self._check_compiled(images, codes)
+        count = len(images)
+        logits, latent = self._forward(images, codes=codes)
+        if not isinstance(logits, Tensor) or logits.dim() != 2 or len(logits) != count:
             got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-            raise InputError(f"the network returned {got} for {stop - start} images; expected one row of logits each.")
+            raise InputError(f"the network returned {got} for {count} images; expected one row of logits each.")
         if logits.shape[1] <= self._largest_label:
             raise InputError(
                 f"the network has {logits.shape[1]} logits, but there are labels up to {self._largest_label}; "
                 "give a network with one logit per class."
             )
-        return logits
+        here = stop - start
+        return logits[:here], latent[:here] if latent is not None else None
+
+    def _batch(self, start: int, stop: int) -> Tensor:
+        images = self._images.batch(start, stop)
+        if not self._channels_last:
+            images = images.contiguous()
+        return images.double() if self.precision == "fp64" else images
+
+    def _check_compiled(self, images: Tensor, codes: bool) -> None:
+        if note := self._forward.check(images, codes=codes):
+            self.notes.append(note)
+        self._checked.add((len(images), codes))
+
+    @property
+    def compiled(self) -> bool:
+        """Whether forward passes go through ``torch.compile``."""
+        return self._forward.compiled
+
+    @property
+    def can_compile(self) -> bool:
+        """Whether this machine has what ``torch.compile`` needs."""
+        return can_compile(self.device)
+
+    @property
+    def _per_batch(self) -> int:
+        """Images a forward pass: compiled, batches of equal size, so that little is filled up at the end."""
+        n = len(self.rows)
+        return math.ceil(n / math.ceil(n / self.batch_size)) if self._forward.compiled else self.batch_size
+
+    def _halve_the_batch(self, tried: int) -> None:
+        if tried <= 1:
+            raise InputError(
+                f"one image of {self._images.pixels.shape[1]} px does not fit into the memory of {self.device}; use a "
+                "smaller image size or another device."
+            )
+        self.batch_size = max(1, tried // 2)
+        self._forward = Forward(self._folded.network)
+        self.notes.append(f"out of memory with {tried} images a forward pass: went on with {self.batch_size}")
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    @contextmanager
+    def _arithmetic(self) -> Iterator[None]:
+        """Float32 as float32, unless TF32 was asked for."""
+        if self.precision != "tf32":
+            with exact_float32(self.device):
+                yield
+            return
+        before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+        try:
+            yield
+        finally:
+            torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
+
+    def _may_compile(self) -> bool:
+        norms = [module for module in self._folded.network.modules() if isinstance(module, _BatchNorm)]
+        if any(norm.running_mean is None for norm in norms):
+            self.notes.append("the network is not compiled: its batch norm needs batches that are not filled up")
+            return False
+        if not can_compile(self.device):
+            self.notes.append("the network is not compiled: this machine has no C++ compiler (CPU) or Triton (CUDA)")
+            return False
+        return True
 
     def _own_labels(self, pixels: np.ndarray, labels: np.ndarray) -> Tensor:
         if len(self.rows) == 0:
@@ -198,42 +296,12 @@ class Evaluator:
         return torch.from_numpy(chosen).to(self.device)
 
 
-class _Codes:
-    """Takes down what the classifier gets as its input during a forward pass."""
-
-    def __init__(self, network: nn.Module, n: int) -> None:
-        self._n = n
-        self._last: Tensor | None = None
-        self.codes: Tensor | None = None
-        self._handle = _classifier(network).register_forward_pre_hook(self._see)
-
-    def _see(self, module: nn.Module, inputs: tuple[Any, ...]) -> None:
-        self._last = inputs[0]
-
-    def store(self, start: int, stop: int) -> None:
-        """Keep the codes of one batch."""
-        last = self._last
-        if last is None or last.dim() != 2 or len(last) != stop - start:
-            raise InputError("the network's classifier does not get one latent code (B, D) per image as its input.")
-        if self.codes is None:
-            # Made outside inference mode, so that autograd accepts them later.
-            with torch.inference_mode(False):
-                self.codes = torch.empty((self._n, last.shape[1]), device=last.device)
-        self.codes[start:stop] = last
-
-    def remove(self) -> None:
-        """Take the hook off the classifier."""
-        self._handle.remove()
-
-
-def _classifier(network: nn.Module) -> nn.Module:
-    classifier = getattr(network, "classifier", None)
-    if not isinstance(classifier, nn.Module) or not isinstance(getattr(network, "featurizer", None), nn.Module):
-        raise InputError(
-            f"latent codes were asked for, but {type(network).__name__} has no .featurizer and .classifier; give the "
-            "network these two attributes."
-        )
-    return classifier
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether a device, or the machine, had no room for what a forward pass needs."""
+    said = str(error)
+    return isinstance(error, torch.OutOfMemoryError) or any(
+        words in said for words in ("out of memory", "can't allocate memory", "not enough memory")
+    )
 
 
 def _plain(network: nn.Module) -> nn.Module:

@@ -21,6 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 
 from landscape.errors import InputError
+from landscape.evaluation.span import Point, Span
 
 TOLERANCE = 1e-9
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -48,6 +49,8 @@ class Folded:
         self._own_buffers_are_loaded = True
         self._joints = tuple(_fold(network, conv, norm) for conv, norm in pairs)
         folded = {name for joint in self._joints for name in joint.names}
+        self._weights_of_joints = tuple(joint.weight for joint in self._joints)
+        self._vectors = frozenset(folded.difference(self._weights_of_joints))
         self._plain = tuple((n, p) for n, p in network.named_parameters() if n in self._shapes and n not in folded)
         self._plain_buffers = tuple((n, b) for n, b in network.named_buffers() if n in self._given_buffers)
         self.load()
@@ -87,20 +90,19 @@ class Folded:
         return cls(network, pairs), ""
 
     @torch.no_grad()
-    def load(self, weights: Mapping[str, Tensor] | None = None, buffers: Mapping[str, Tensor] | None = None) -> None:
+    def load(
+        self, weights: "Mapping[str, Tensor] | Point | None" = None, buffers: Mapping[str, Tensor] | None = None
+    ) -> None:
         """Write weights, and buffers if any, in place and fold again.
 
         Args:
-            weights: all parameters under their original names, in any float type and on any device; None means the
-                network's as it was given.
+            weights: all parameters under their original names, in any float type and on any device; or a point of
+                a :meth:`span`; None means the network's as it was given.
             buffers: buffers under their original names; those left out are as they were given.
 
         Raises:
             InputError: a parameter is missing, unknown or of another shape; the first one is named.
         """
-        source = self._given if weights is None else weights
-        if weights is not None:
-            self._check(weights)
         if buffers or not self._own_buffers_are_loaded:
             unknown = [name for name in buffers or () if name not in self._given_buffers]
             if unknown:
@@ -108,11 +110,47 @@ class Folded:
             for name, buffer in self._plain_buffers:
                 buffer.copy_((buffers or {}).get(name, self._given_buffers[name]))
             self._own_buffers_are_loaded = not buffers
+        statistics = {**self._given_buffers, **(buffers or {})}
+        if isinstance(weights, Point):
+            self._load_point(weights, statistics)
+            return
+        source = self._given if weights is None else weights
+        if weights is not None:
+            self._check(weights)
         for name, parameter in self._plain:
             parameter.copy_(source[name])
-        statistics = {**self._given_buffers, **(buffers or {})}
         for joint in self._joints:
             joint.write(source, statistics)
+
+    @torch.no_grad()
+    def span(
+        self, origin: Mapping[str, Tensor], e1: Mapping[str, Tensor], e2: Mapping[str, Tensor] | None = None
+    ) -> Span:
+        """Points ``origin + x e1 + y e2``, for :meth:`load`.
+
+        Raises:
+            InputError: one of the vectors is of another architecture.
+        """
+        for vector in (origin, e1, *([] if e2 is None else [e2])):
+            self._check(vector)
+        now = dict(self.network.named_parameters())
+        # A parameter that folding has taken out of the network is a vector of single channels.
+        like = {name: now.get(name, given) for name, given in self._given.items()}
+        return Span(like, self._vectors, origin, e1, e2)
+
+    def _load_point(self, point: Point, statistics: Mapping[str, Tensor]) -> None:
+        span, x = point.span, point.x
+        if span.names != self._shapes.keys():
+            raise InputError("this point belongs to the span of another network; take it from this evaluator's.")
+        span.move_to_row(point.y)
+        for name, parameter in self._plain:
+            span.write(name, x, parameter.detach())
+        vectors = {name: span.vector(name, x) for name in self._vectors}
+        for joint in self._joints:
+            scale, shift = joint.scale_and_shift(vectors, statistics)
+            weight, bias = joint.parameters
+            span.write(joint.weight, x, weight.detach(), scale.to(weight.device))
+            bias.copy_(shift)
 
     def _check(self, weights: Mapping[str, Tensor]) -> None:
         missing = [name for name in self._shapes if name not in weights]
@@ -148,25 +186,41 @@ class _Joint:
         """Names of the parameters that go into the convolution."""
         return tuple(name for name in (self.weight, self.bias, self.gamma, self.beta) if name is not None)
 
-    def write(self, weights: Mapping[str, Tensor], buffers: Mapping[str, Tensor]) -> None:
-        """Compute the folded weights in float64 and write them in place."""
-        weight: Tensor = self.conv.weight  # type: ignore[assignment]
-        home = torch.device("cpu") if weight.device.type == "mps" else weight.device
+    @property
+    def parameters(self) -> tuple[Tensor, Tensor]:
+        """The convolution's weight and bias, folded."""
+        return self.conv.weight, self.conv.bias  # type: ignore[return-value]
 
-        def exact(tensor: Tensor) -> Tensor:
-            return tensor.detach().to(home, torch.float64)
-
-        scale = torch.rsqrt(exact(buffers[self.var]) + self.eps)
-        shift = -exact(buffers[self.mean])
+    def scale_and_shift(self, vectors: Mapping[str, Tensor], buffers: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Factor of each output channel and bias, in float64; `vectors` holds what :attr:`names` names."""
+        home = self._home
+        scale = torch.rsqrt(_exact(buffers[self.var], home) + self.eps)
+        shift = -_exact(buffers[self.mean], home)
         if self.bias is not None:
-            shift = shift + exact(weights[self.bias])
+            shift = shift + _exact(vectors[self.bias], home)
         if self.gamma is not None:
-            scale = scale * exact(weights[self.gamma])
+            scale = scale * _exact(vectors[self.gamma], home)
         shift = shift * scale
         if self.beta is not None:
-            shift = shift + exact(weights[self.beta])
-        weight.copy_(exact(weights[self.weight]) * scale.reshape(-1, *[1] * (weight.dim() - 1)))
-        self.conv.bias.copy_(shift)  # type: ignore[operator]
+            shift = shift + _exact(vectors[self.beta], home)
+        return scale, shift
+
+    def write(self, weights: Mapping[str, Tensor], buffers: Mapping[str, Tensor]) -> None:
+        """Compute the folded weights in float64 and write them in place."""
+        scale, shift = self.scale_and_shift(weights, buffers)
+        weight, bias = self.parameters
+        weight.copy_(_exact(weights[self.weight], self._home) * scale.reshape(-1, *[1] * (weight.dim() - 1)))
+        bias.copy_(shift)
+
+    @property
+    def _home(self) -> torch.device:
+        """MPS has no float64."""
+        device = self.parameters[0].device
+        return torch.device("cpu") if device.type == "mps" else device
+
+
+def _exact(tensor: Tensor, home: torch.device) -> Tensor:
+    return tensor.detach().to(home, torch.float64)
 
 
 def _fold(network: nn.Module, conv_name: str, norm_name: str) -> _Joint:

@@ -32,7 +32,9 @@ def build_network(
             file a built-in model takes the backbone only, an own network everything.
         head: ``linear`` or ``nonlinear``.
         dropout: probability of dropout on the latent code.
-        batch_norm: ``frozen``, ``train``, or ``auto``: frozen unless ``weights="none"``.
+        batch_norm: ``frozen``, ``train``, or ``auto``: frozen unless ``weights="none"``. An own network may come
+            untrained whatever `weights` says: with ``auto`` it is trained also when all its running means are 0 and
+            variances 1.
 
     Raises:
         InputError: unknown name, weights that are missing or do not fit, or an own network that cannot be had.
@@ -42,6 +44,8 @@ def build_network(
         own = build_own(name, num_classes=num_classes, batch_norm=policy)
         if weights not in ("imagenet", "none"):
             load_into(own, read_state_dict(weights), weights)
+        own.batch_norm = resolve_batch_norm(batch_norm, weights, own)
+        own.train()
         return own
     backbone = build_backbone(name, weights=weights)
     return Network(

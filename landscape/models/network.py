@@ -16,14 +16,24 @@ IMAGENET_MEAN: Colour = (0.485, 0.456, 0.406)
 IMAGENET_STD: Colour = (0.229, 0.224, 0.225)
 
 
-def resolve_batch_norm(batch_norm: str, weights: str) -> BatchNorm:
+def resolve_batch_norm(batch_norm: str, weights: str, network: nn.Module | None = None) -> BatchNorm:
     """``auto`` freezes batch norm when the network is pretrained.
 
     Without pretrained weights the running statistics are still mean 0 and variance 1; frozen they would be no
     normalisation at all.
+
+    Args:
+        batch_norm: ``auto``, ``frozen`` or ``train``; the last two stay what they are.
+        weights: ``imagenet``, ``none``, or a file.
+        network: where `weights` does not tell (the user's own network), ``auto`` also trains batch norm when every
+            running statistic of this network is at its initial value.
+
+    Raises:
+        InputError: an unknown policy.
     """
     if batch_norm == "auto":
-        return "train" if weights == "none" else "frozen"
+        untrained = weights == "none" or (network is not None and _has_initial_statistics(network))
+        return "train" if untrained else "frozen"
     if batch_norm in ("frozen", "train"):
         return batch_norm  # type: ignore[return-value]
     raise unknown_choice("batch norm policy", batch_norm, ("auto", "frozen", "train"))
@@ -143,6 +153,15 @@ class Network(nn.Module):
             raise InputError(f"{self.name} returns a {type(output).__name__} as {what}; expected a tensor.")
         if tuple(output.shape) != expected:
             raise InputError(f"{self.name} returns {what} of shape {tuple(output.shape)}; expected {expected}.")
+
+
+def _has_initial_statistics(network: nn.Module) -> bool:
+    """Whether there are running statistics, and all of them are still mean 0 and variance 1."""
+    norms = [module for module in network.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
+    means = [norm.running_mean for norm in norms if norm.running_mean is not None]
+    variances = [norm.running_var for norm in norms if norm.running_var is not None]
+    untouched = not any(bool(mean.any()) for mean in means) and all(bool((v == 1).all()) for v in variances)
+    return bool(means) and untouched
 
 
 def colour(values: Any, what: str) -> Colour:

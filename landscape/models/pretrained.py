@@ -13,12 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from landscape.checkpoint import Checkpoint
+from landscape.checkpoint import Checkpoint, pickle_form
 from landscape.errors import InputError
 
 CONNECT_SECONDS = 15.0
 _COUNTER = "num_batches_tracked"
-_PICKLE_HEADS = (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 _WRAPPERS = ("state_dict", "model_state_dict", "model_dict", "model")
 
 
@@ -131,8 +130,8 @@ def read_state_dict(path: Path | str) -> dict[str, Tensor]:
     if not path.is_file():
         raise InputError(f"--weights {path} is neither 'imagenet' nor 'none' nor a file; give one of the three.")
     with open(path, "rb") as file:
-        head = file.read(2)
-    if head not in _PICKLE_HEADS:
+        head = file.read(4096)
+    if pickle_form(head) != "binary":
         return dict(Checkpoint.load(path).model)
     try:
         with warnings.catch_warnings():

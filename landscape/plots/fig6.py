@@ -11,6 +11,12 @@ from landscape.plots.levels import Levels, loss_levels
 from landscape.plots.surface import are_few, axis_ratio, colour_bar, new_figure, plot_surface
 from landscape.surface.surface import Surface
 
+# What spans a plane that has one anchor only.
+_DIRECTIONS = {
+    "pca": "; axes: the two largest principal components of its path",
+    "random": "; axes: two random filter-normalised directions",
+}
+
 
 def plot_fig6_row(surface: Surface, *, figure: Figure | None = None, note: str = "") -> Figure:
     """ERM's train loss, FGMix's train loss and test accuracy on one plane (FGMix paper, Figure 6).
@@ -67,16 +73,24 @@ def caption(surface: Surface, *, levels: Levels | None = None, note: str = "") -
         losses = f"Train loss: all {n['train']:,} training images"
         if n.get("mixup"):
             losses += f"; FGMix train loss: the same and {n['mixup']:,} mixup codes"
-        dots = " (dots)" if are_few(surface) else ""
+        dots = " (dots)" if are_few(surface) or not surface.measured.all() else ""
         grid = f"{len(surface.x)} x {len(surface.y)} measured points{dots}, linear between them"
+        if (refined := about.get("adaptive")) is not None:
+            grid = f"{len(surface.x)} x {len(surface.y)} points, {refined['measured']} measured{dots}"
+            if error := refined["error"].get("train_loss"):
+                grid += f"; the others predicted, train loss off by {error['mean']:.2g} nat on average, at most "
+                grid += f"{error['max']:.2g}, at {refined['held_out']} held-out points"
+        if n.get("evaluated"):
+            grid += f". A stratified sample of {n['evaluated']:,} of {n['images']:,} images"
         sentences.append(f"{losses}; accuracy: all {n['test']:,} target images. {grid}.")
     if levels is not None:
         cap = f"; darkest: above {levels.values[-1]:g}" if levels.capped else ""
         sentences.append(f"Loss contours every {levels.step:g} nat{cap}.")
     if surface.anchors:
         anchors = ", ".join(f"{mark.label} {mark.name}" for mark in surface.anchors)
-        angle = f"; {about['angle']:.0f}\N{DEGREE SIGN} between w2 and w3 at w1" if about else ""
-        sentences.append(f"Anchors: {anchors}{angle}.")
+        angle = f"; {about['angle']:.0f}\N{DEGREE SIGN} between w2 and w3 at w1" if about.get("angle") else ""
+        directions = _DIRECTIONS.get(about.get("plane", "through"), "")
+        sentences.append(f"Anchors: {anchors}{angle}{directions}.")
     for mark in surface.ends:
         true, projected = mark.true["train_loss"], mark.projected["train_loss"]
         sentences.append(

@@ -53,7 +53,7 @@ def plot_surface(
         split: ``in``, ``out`` or ``all`` of that domain.
         levels: contour levels, to share them between panels.
         paths: labels of the paths to draw; all by default.
-        points: mark the measured points; None: if they are few enough to be told apart.
+        points: mark the measured points; None: if they are few enough to be told apart, or not all were measured.
         title: what to write above.
 
     Returns:
@@ -68,9 +68,10 @@ def plot_surface(
             colour_bar(ax, metric)
         else:
             _draw_contours(ax, surface, panel.values, metric, levels)
-        if are_few(surface) if points is None else points:
+        # Where not all points were measured, it has to be seen which were.
+        if are_few(surface) or not surface.measured.all() if points is None else points:
             yy, xx = np.meshgrid(surface.y, surface.x, indexing="ij")
-            known = ~np.isnan(panel.values)
+            known = ~np.isnan(panel.values) & surface.measured
             ax.plot(xx[known], yy[known], ".", color="black", ms=2.2, mec="white", mew=0.3, zorder=2, label="_points")
         for path in surface.trajectories:
             if paths is None or path.label in paths:

@@ -5,12 +5,13 @@ from typing import Any
 
 _HOMES = {
     "Plane": "landscape.surface.plane",
+    "Profile": "landscape.surface.profile",
     "Trajectory": "landscape.surface.trajectory",
     "Surface": "landscape.surface.surface",
     "Setting": "landscape.surface.setting",
 }
 
-__all__ = ["Plane", "Setting", "Surface", "Trajectory"]
+__all__ = ["Plane", "Profile", "Setting", "Surface", "Trajectory"]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -12,6 +13,7 @@ from landscape.config import Device
 from landscape.errors import InputError
 
 if TYPE_CHECKING:
+    from landscape.surface.options import Options
     from landscape.surface.setting import Setting
 
 DESCRIPTION = """Loss and accuracy on the plane through three checkpoints, with the optimisation paths on it.
@@ -19,7 +21,7 @@ DESCRIPTION = """Loss and accuracy on the plane through three checkpoints, with 
 A, B and C are checkpoint files or RUN[@STEP|@swa] (RUN: a run's folder, or the beginning of its name); A is the
 plane's origin. Model, data, target and split come from the checkpoints; every value is over the entire data.
 Writes the result (.nc), a figure and an interactive page. An interrupted call continues, a finished one is not
-repeated.
+repeated. With --plane, one checkpoint is enough: its own path's principal components, or random directions.
 
 Examples:
   python -m landscape.surface sixstyles-sketch-erm@0 sixstyles-sketch-erm@swa sixstyles-sketch-fgmix@swa
@@ -34,6 +36,9 @@ class SurfaceOptions:
 
     checkpoints: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="A B C")] = ()
     """The three checkpoints; A is the origin."""
+    plane: Literal["through", "pca", "random"] = "through"
+    """through: A, B and C. Around A alone: pca, the two largest principal components of its recorded path, or random,
+    two random filter-normalised directions (Li et al. 2018)."""
     points: int = 7
     """Grid points along each axis."""
     margin: float = 0.2
@@ -70,10 +75,24 @@ class SurfaceOptions:
     """Trial seed of the split, in place of the checkpoints' own."""
     device: Device = "auto"
     """Where to compute."""
-    precision: Literal["fp32", "bf16", "fp64"] = "fp32"
-    """Arithmetic of the forward passes; sums are float64 always."""
+    precision: Literal["auto", "fp32", "bf16", "tf32", "fp64"] = "fp32"
+    """Arithmetic of the forward passes; sums are float64 always. auto: what this machine is fastest in; what bf16 and
+    tf32 cost against float32 is measured and printed."""
     batch_size: int | None = None
-    """Images a forward pass; by default chosen by the device."""
+    """Images a forward pass; by default chosen by the device and, when the work is long, by a trial."""
+    compiled: Literal["auto", "on", "off"] = "auto"
+    """torch.compile; auto: when a trial finds that it pays back the time it takes."""
+    subset: int | None = None
+    """Evaluate a stratified sample of about so many images, with a 95 % interval at every point."""
+    adaptive: float | None = None
+    """Measure coarsely, then refine where the surface is not predicted within this many nats (accuracy: as a fraction);
+    the rest is interpolated, with its error at held-out points."""
+    mixture: Literal["fixed_weights", "recompute", "fixed_codes"] = "fixed_weights"
+    """What stays fixed in FGMix's loss over the surface: the mixing weights (our choice where the paper is silent),
+    nothing, or the mixup codes of the policy's checkpoint."""
+    batch_norm: Literal["frozen", "recomputed"] = "frozen"
+    """Running statistics: the checkpoints' (interpolated where they differ), or recomputed at every point from source
+    training images."""
 
 
 def main(args: list[str] | None = None) -> None:
@@ -82,26 +101,31 @@ def main(args: list[str] | None = None) -> None:
     if options.plot_only is not None:
         _plot_again(options)
         return
-    if len(options.checkpoints) != 3:
+    count = len(options.checkpoints)
+    if options.plane == "through" and count != 3:
         raise InputError(
-            f"got {len(options.checkpoints)} checkpoints; expected three: A, the origin of the plane, B and C "
-            "(or --plot-only RESULT.nc)."
+            f"got {count} checkpoints; expected three: A, the origin of the plane, B and C (or --plot-only RESULT.nc, "
+            "or one with --plane pca or --plane random)."
         )
+    if options.plane != "through" and count != 1:
+        raise InputError(f"got {count} checkpoints; --plane {options.plane} goes through one.")
     from landscape.surface.setting import Setting
 
     print("opening checkpoints and data", file=sys.stderr)
-    setting = Setting.through(
-        *options.checkpoints,
-        data=options.data,
-        network=options.model,
-        root=options.root,
-        head=options.head,
-        data_dir=options.data_dir,
-        target=options.target,
-        domains=options.domains or None,
-        image_size=options.image_size,
-        seed=options.seed,
-    )
+    opened = {
+        "data": options.data,
+        "network": options.model,
+        "root": options.root,
+        "head": options.head,
+        "data_dir": options.data_dir,
+        "target": options.target,
+        "domains": options.domains or None,
+        "image_size": options.image_size,
+        "seed": options.seed,
+    }
+    first, *others = options.checkpoints
+    through = partial(Setting.through, first, *others) if others else partial(Setting.around, first)
+    setting = through(**opened)
     task = setting.task
     print(
         f"{task.images.name}, target {task.target}: {len(task.images):,} images, of which "
@@ -124,6 +148,9 @@ def main(args: list[str] | None = None) -> None:
         device=options.device,
         precision=options.precision,
         batch_size=options.batch_size,
+        compiled=options.compiled,
+        options=_options(options),
+        directions=None if options.plane == "through" else options.plane,
     )
     print(report(surface))
     if not written:
@@ -145,6 +172,12 @@ def _plot_again(options: SurfaceOptions) -> None:
         print(f"wrote {path}")
 
 
+def _options(given: SurfaceOptions) -> "Options":
+    from landscape.surface.options import Options
+
+    return Options(given.subset, given.adaptive, given.mixture, given.batch_norm)
+
+
 def _dry_run(setting: "Setting", options: SurfaceOptions) -> None:
     from landscape.surface.measure import trial
     from landscape.surface.plan import Plan
@@ -155,19 +188,38 @@ def _dry_run(setting: "Setting", options: SurfaceOptions) -> None:
         margin=options.margin,
         x_range=options.x_range,
         y_range=options.y_range,
+        options=_options(options),
+        directions=None if options.plane == "through" else options.plane,
     )
-    seconds = trial(plan, device=options.device, precision=options.precision, batch_size=options.batch_size)
-    images = len(setting.task.images)
-    grid = plan.grid
-    print(f"plane: {', '.join(setting.names)}; angle {plan.plane.angle:.1f} degrees")
+    choice = trial(
+        plan,
+        device=options.device,
+        precision=options.precision,
+        batch_size=options.batch_size,
+        compiled=options.compiled,
+    )
+    images = min(len(setting.task.images), options.subset or len(setting.task.images))
+    grid, most = plan.grid, "at most " if options.adaptive else ""
+    angle = f"angle {plan.plane.angle:.1f} degrees" if plan.plane.kind == "through" else options.plane
+    print(f"plane: {', '.join(setting.names)}; {angle}")
     print(
         f"grid: {len(grid.x)} x {len(grid.y)} points, x {grid.x[0]:.4g} to {grid.x[-1]:.4g}, "
         f"y {grid.y[0]:.4g} to {grid.y[-1]:.4g}"
     )
     print(
-        f"passes over the data: {plan.evaluations} of {images:,} images = {plan.evaluations * images:,} forward passes"
+        f"passes over the data: {most}{plan.evaluations} of {images:,} images = {plan.evaluations * images:,} forward "
+        "passes"
     )
-    print(f"estimated time: {plan.evaluations * seconds:.0f} s ({images / seconds:,.0f} images/s in a short trial)")
+    print(
+        f"estimated time: {most}{plan.evaluations * choice.seconds:.0f} s ({images / choice.seconds:,.0f} images/s in "
+        f"a short trial: {choice.precision}, {choice.batch_size} a batch{', compiled' if choice.compiled else ''})"
+    )
+    weights = sum(parameter.numel() for parameter in setting.network.parameters())
+    print(
+        f"estimated memory: {(9 * 4 * weights + 4 * 8 * weights) / 2**20:,.0f} MiB for weights, beside the activations"
+    )
+    for reason in choice.reasons:
+        print(f"trial: {reason}")
     for note in setting.notes:
         print(f"note: {note}")
 

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from landscape.errors import InputError
 from landscape.storage import digest
+from landscape.surface.options import Options
 from landscape.surface.surface import FORMAT, Surface
 
 if TYPE_CHECKING:
-    from landscape.evaluation.evaluator import Precision
+    from landscape.evaluation.trial import Compile, PrecisionOption
     from landscape.surface.grid import Range
+    from landscape.surface.plan import Directions
     from landscape.surface.setting import Setting
 
 Format = Literal["png", "pdf", "svg", "html"]
@@ -29,9 +31,12 @@ def draw(
     margin: float = 0.2,
     x_range: "Range | None" = None,
     y_range: "Range | None" = None,
+    options: Options | None = None,
+    directions: "Directions | None" = None,
     device: str = "auto",
-    precision: "Precision" = "fp32",
+    precision: "PrecisionOption" = "fp32",
     batch_size: int | None = None,
+    compiled: "Compile" = "auto",
     note: str = "",
     progress: bool = True,
 ) -> tuple[Surface, list[Path]]:
@@ -49,16 +54,27 @@ def draw(
         margin: room around paths and anchors, as a fraction of their extent.
         x_range: first and last x, in place of the computed ones.
         y_range: first and last y.
+        options: subset, refinement, mixture and batch norm.
+        directions: ``pca`` or ``random`` for a plane around one checkpoint.
         device: where to compute.
-        precision: ``fp32``, ``bf16`` or ``fp64``.
-        batch_size: images a forward pass; None: chosen by the device.
+        precision: ``fp32``, ``bf16``, ``tf32``, ``fp64``, or ``auto``.
+        batch_size: images a forward pass; None: chosen by the device and, for long work, a trial.
+        compiled: ``torch.compile``: ``on``, ``off``, ``auto``.
         note: a sentence to add to the figures' captions.
         progress: show bars.
 
     Returns:
         The surface, and the files that were written: none when everything was there already.
     """
-    key = digest(str(FORMAT), setting.digest(), repr((points, margin, x_range, y_range)), precision)
+    options = options or Options()
+    if precision == "auto":
+        from landscape.surface.measure import resolve_precision_of
+
+        precision, _ = resolve_precision_of(setting, precision, device)
+    shape = repr((points, margin, x_range, y_range))
+    key = digest(
+        str(FORMAT), setting.digest(), shape, precision, *options.words(), *([directions] if directions else [])
+    )
     words = [setting.task.images.name, setting.task.target, key[:8]]
     stem = Path(out) / (name or "-".join(["surface", *(re.sub(r"[^a-z0-9]+", "-", word.lower()) for word in words)]))
     result = stem.with_name(f"{stem.name}.nc")
@@ -67,10 +83,25 @@ def draw(
         from landscape.surface.measure import measure
         from landscape.surface.plan import Plan
 
-        plan = Plan.of(setting, points=points, margin=margin, x_range=x_range, y_range=y_range, progress=progress)
+        plan = Plan.of(
+            setting,
+            points=points,
+            margin=margin,
+            x_range=x_range,
+            y_range=y_range,
+            options=options,
+            directions=directions,
+            progress=progress,
+        )
         journal = stem.with_name(f"{stem.name}.journal.jsonl")
         surface = measure(
-            plan, device=device, precision=precision, batch_size=batch_size, journal=journal, progress=progress
+            plan,
+            device=device,
+            precision=precision,
+            batch_size=batch_size,
+            compiled=compiled,
+            journal=journal,
+            progress=progress,
         )
         surface = replace(surface, about={**surface.about, "key": key})
         written.append(surface.save(result))
@@ -93,7 +124,7 @@ def draw_files(surface: Surface, stem: Path, *, formats: Sequence[Format] = FORM
         from landscape.plots.fig6 import plot_fig6_row
 
         figure = plot_fig6_row(surface, figure=Figure(), note=note)
-        about = {"title": "Loss surface through three checkpoints", **surface.about.get("provenance", {})}
+        about = {"title": "Loss surface", **surface.about.get("provenance", {})}
         written += theme.save(figure, stem, formats=static, about=about)
     if "html" in formats:
         from landscape.plots.interactive import write_page

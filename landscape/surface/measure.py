@@ -1,27 +1,33 @@
 """The surface itself: every point of a plan evaluated, none of them twice."""
 
-import time
+import math
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from landscape.checkpoint import Checkpoint
-from landscape.errors import InputError
-from landscape.evaluation import Evaluator
-from landscape.evaluation.evaluator import Precision
-from landscape.mixture import Mixture
+from landscape.evaluation import Point
+from landscape.evaluation.features import FrozenFeatures
+from landscape.evaluation.trial import Build, Choice, Compile, PrecisionOption, choose, choose_precision, precision_cost
 from landscape.opened import same_file
 from landscape.storage import Journal, digest, provenance
-from landscape.surface.meter import Meter, Row, metric_values, panel_values
+from landscape.surface.assembly import assemble
+from landscape.surface.meter import MixupLoss, Row, panel_values
 from landscape.surface.plan import LABELS, Buffers, Plan
-from landscape.surface.surface import METRICS, SPLITS, Mark, Surface, empty_values
+from landscape.surface.preparation import Recomputed, buffers_of, builder, meter_of, own_buffers
+from landscape.surface.refine import Refined, refine
+from landscape.surface.sampling import Sample
+from landscape.surface.setting import Setting
+from landscape.surface.surface import Surface
 
-_TRIAL_IMAGES = 192
+# What a trial chose and the journal remembers.
+_CHOSEN = ("precision", "batch_size", "compiled", "channels_last")
 
 
 @dataclass(frozen=True)
@@ -29,7 +35,7 @@ class _Point:
     """A point to evaluate, by the name it has in the journal."""
 
     key: str
-    weights: Callable[[], Mapping[str, Tensor]]
+    weights: Callable[[], Mapping[str, Tensor] | Point]
     buffers: Callable[[], Mapping[str, Tensor]]
     checkpoint: Checkpoint | None = None
 
@@ -38,18 +44,21 @@ def measure(
     plan: Plan,
     *,
     device: str = "auto",
-    precision: Precision = "fp32",
+    precision: PrecisionOption = "fp32",
     batch_size: int | None = None,
+    compiled: Compile = "auto",
     journal: Path | str | None = None,
     progress: bool = True,
 ) -> Surface:
-    """Evaluate a plan: loss and accuracy at every grid point, anchor and path end, on the entire data.
+    """Evaluate a plan: loss and accuracy at every grid point, anchor and path end.
 
     Args:
-        plan: plane, paths and grid.
+        plan: plane, paths and grid, and which images.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        precision: ``fp32``, ``bf16`` or ``fp64``.
-        batch_size: images a forward pass; None: chosen by the device.
+        precision: ``fp32``, ``bf16``, ``tf32`` (CUDA), ``fp64``, or ``auto``: what a trial finds fastest; what
+            it costs is measured and noted.
+        batch_size: images a forward pass; None: chosen by the device and, for long work, a trial.
+        compiled: go through ``torch.compile``: ``on``, ``off``, or ``auto``: when a trial says that it pays.
         journal: a file to which every evaluated point is added; an interrupted call with the same inputs goes on
             from it, and comes to the same result as an uninterrupted one.
         progress: show a bar with the time left.
@@ -57,58 +66,167 @@ def measure(
     Raises:
         InputError: the network does not fit the data, or the disk is full.
     """
-    setting, images = plan.setting, plan.setting.task.images
-    evaluator = _evaluator(plan, device, precision, batch_size)
-    notes = [*setting.notes, *evaluator.notes]
-    buffers = _buffers(plan)
-    if buffers.vary:
+    setting, task = plan.setting, plan.setting.task
+    sample = Sample.of(task, plan.options.subset, seed=(*setting.seeds, 0)[0]) if plan.options.subset else None
+    rows = sample.rows if sample is not None else np.arange(len(task.images))
+    build = builder(plan.setting, device, rows)
+    resolved, _ = resolve_precision_of(setting, precision, device)
+    inputs = plan.digest()
+    log = _Log(journal, digest(inputs, resolved))
+    choice = log.choice or _choose(plan, build, len(rows), resolved, batch_size, compiled, progress=progress)
+    log.keep_choice(choice)
+    evaluator = build(
+        precision=choice.precision,
+        batch_size=choice.batch_size,
+        compiled=choice.compiled,
+        channels_last=choice.channels_last,
+    )
+    given = evaluator.batch_size
+    notes = [*setting.notes]
+    if resolved != "fp32" and resolved != "fp64":
+        notes.append(_cost_of(plan, build, resolved, len(rows)))
+    if sample is not None:
+        notes.append(
+            f"a stratified sample of {len(sample):,} of {len(task.images):,} images; panels named half_* hold half of "
+            "each point's 95 % interval over images"
+        )
+    buffers = buffers_of(plan, build, device)
+    if isinstance(buffers, Buffers) and buffers.vary:
         notes.append(
             "the checkpoints differ in their running statistics of batch norm: between them these are interpolated"
         )
     notes += [f"{name} lies outside the range that is drawn" for name in plan.outside]
-    inputs = plan.digest()
-    log = _Log(journal, digest(inputs, precision))
-    meter, policy_row = _meter(plan, evaluator, notes)
-    points = list(_points(plan, buffers))
-    left = [point for point in points if point.key not in log.rows]
-    done = len(points) - len(left)
+    plane = plan.plane
+    frozen = not isinstance(buffers, Recomputed) and not buffers.vary and FrozenFeatures.fits((plane.e1, plane.e2))
+    meter, policy_row = meter_of(plan, evaluator, buffers, sample, notes, keep_features=frozen)
+    span = evaluator.span(plane.origin, plane.e1, plane.e2)
+    points = {point.key: point for point in _points(plan, buffers, span.point)}
+
+    done = sum(key in log.rows for key in points)
     with tqdm(total=len(points), initial=done, desc="surface", unit="point", disable=not progress) as bar:
-        for point in left:
-            if policy_row is not None and same_file(point.checkpoint, setting.policy):
-                log.add(point.key, policy_row)
-            else:
-                log.add(point.key, meter.at(point.weights(), point.buffers()))
-            bar.update()
+
+        def row_of(key: str) -> Row:
+            point = points[key]
+            if key not in log.rows:
+                if policy_row is not None and same_file(point.checkpoint, setting.policy):
+                    log.add(key, policy_row)
+                else:
+                    log.add(key, meter.at(point.weights(), point.buffers()))
+                bar.update()
+            return log.rows[key]
+
+        for key in points:
+            if not key.startswith("grid:"):
+                row_of(key)
+        refined = _measure_grid(plan, lambda i, j: row_of(f"grid:{i}:{j}"))
+    # Notes of the evaluation itself, such as on memory, come while it runs.
+    notes += evaluator.notes
     about = {
-        "data": images.name,
-        "data_digest": images.digest,
-        "target": setting.task.target,
-        "sources": list(setting.task.sources),
+        "data": task.images.name,
+        "data_digest": task.images.digest,
+        "target": task.target,
+        "sources": list(task.sources),
         "model": setting.model,
         "image_size": setting.image_size,
         "seeds": list(setting.seeds),
-        "precision": precision,
-        "n": _counts(plan, meter.mixture),
-        "mixup": _about_mixture(plan, meter.mixture),
-        "angle": plan.plane.angle,
+        "precision": resolved,
+        "evaluation": {
+            "batch_size": given,
+            "compiled": evaluator.compiled,
+            "channels_last": choice.channels_last,
+            "features_kept": frozen,
+        },
+        "n": _counts(plan, meter.mixup, sample),
+        "mixup": _about_mixture(plan, meter.mixup),
+        "batch_norm": plan.options.batch_norm,
+        "adaptive": _about_refined(plan, refined),
+        "plane": plan.plane.kind,
+        "angle": None if math.isnan(plan.plane.angle) else plan.plane.angle,
         "notes": list(dict.fromkeys(notes)),
         "provenance": provenance(_sources(plan) | {"all": inputs}),
     }
-    return _assemble(plan, log.rows, about)
+    return assemble(plan, log.rows, refined, about)
 
 
-def trial(plan: Plan, *, device: str = "auto", precision: Precision = "fp32", batch_size: int | None = None) -> float:
-    """Seconds that one evaluation of the entire data is going to take, from a few batches of it."""
-    images = plan.setting.task.images
-    rows = np.unique(np.linspace(0, len(images) - 1, min(len(images), _TRIAL_IMAGES)).astype(int))
-    evaluator = _evaluator(plan, device, precision, batch_size, rows=rows)
-    weights, buffers = plan.plane.at(*plan.plane.anchors[1]), _buffers(plan).at(*plan.plane.anchors[1])
-    seconds = []
-    for _ in range(3):  # the first one warms up
-        began = time.perf_counter()
-        evaluator.at(weights, buffers)
-        seconds.append(time.perf_counter() - began)
-    return min(seconds[1:]) * len(images) / len(rows)
+def resolve_precision_of(setting: Setting, precision: PrecisionOption, device: str) -> tuple[Any, str]:
+    """What ``auto`` comes to for a network and images on this machine, and why."""
+    count = len(setting.task.images)
+    key = f"{setting.model} {setting.image_size}"
+    return choose_precision(precision, builder(setting, device, np.arange(count)), count=count, device=device, key=key)
+
+
+def trial(
+    plan: Plan,
+    *,
+    device: str = "auto",
+    precision: PrecisionOption = "fp32",
+    batch_size: int | None = None,
+    compiled: Compile = "auto",
+) -> Choice:
+    """How a plan would be evaluated, and the seconds of one pass over its images, from a few batches of it."""
+    task = plan.setting.task
+    count = len(Sample.of(task, plan.options.subset).rows) if plan.options.subset else len(task.images)
+    rows = np.arange(len(task.images))[:count]
+    resolved, _ = resolve_precision_of(plan.setting, precision, device)
+    return _choose(plan, builder(plan.setting, device, rows), count, resolved, batch_size, compiled, progress=False)
+
+
+def _choose(
+    plan: Plan,
+    build: Build,
+    count: int,
+    precision: Any,
+    batch_size: int | None,
+    compiled: Compile,
+    *,
+    progress: bool,
+) -> Choice:
+    parts = (getattr(plan.setting.network, name, None) for name in ("featurizer", "classifier"))
+    codes = plan.setting.policy is not None and all(isinstance(part, nn.Module) for part in parts)
+    choice = choose(
+        build,
+        count=count,
+        passes=plan.evaluations,
+        precision=precision,
+        batch_size=batch_size,
+        compiled=compiled,
+        codes=codes,
+    )
+    for reason in choice.reasons if progress else ():
+        print(f"trial: {reason}", file=sys.stderr)
+    return choice
+
+
+def _cost_of(plan: Plan, build: Build, precision: Any, count: int) -> str:
+    network = plan.setting.network
+    points = [(each.weights(network), each.buffers(network)) for each in plan.setting.checkpoints]
+    loss, accuracy = precision_cost(build, precision, points, count=count)
+    return (
+        f"{precision}: on a sample of images, at the anchors, the mean loss differs by at most {loss:.1e} nats "
+        f"and the accuracy by {accuracy:.1%} from float32"
+    )
+
+
+def _measure_grid(plan: Plan, row_at: Callable[[int, int], Row]) -> Refined:
+    grid, tolerance = plan.grid, plan.options.adaptive
+    shape = len(grid.y), len(grid.x)
+    if tolerance is None:
+        for i, j in grid.cells():
+            row_at(i, j)
+        return Refined(np.ones(shape, dtype=bool))
+    return refine(shape, lambda cell: panel_values(row_at(*cell)), tolerance)
+
+
+def _about_refined(plan: Plan, refined: Refined) -> dict[str, Any] | None:
+    if plan.options.adaptive is None:
+        return None
+    return {
+        "tolerance": plan.options.adaptive,
+        "measured": int(refined.measured.sum()),
+        "points": int(refined.measured.size),
+        "held_out": refined.held_out,
+        "error": refined.error,
+    }
 
 
 class _Log:
@@ -116,13 +234,25 @@ class _Log:
 
     def __init__(self, path: Path | str | None, inputs: str) -> None:
         self.rows: dict[str, Row] = {}
+        self.choice: Choice | None = None
         self._journal = Journal(path) if path is not None else None
+        self._inputs = inputs
         if self._journal is None:
             return
         # Drops a row that a crash has cut off, and the rows of other inputs.
         for row in self._journal.rewind(lambda row: row.get("inputs") == inputs):
-            self.rows[row["key"]] = row
-        self._inputs = inputs
+            if row["key"] == "choice":
+                chosen = {name: row[name] for name in _CHOSEN}
+                self.choice = Choice(**chosen, seconds=math.nan)
+            else:
+                self.rows[row["key"]] = row
+
+    def keep_choice(self, choice: Choice) -> None:
+        """What a trial chose holds for the rest, also after an interruption: another batch size rounds otherwise."""
+        if self.choice is None and self._journal is not None:
+            chosen = {name: getattr(choice, name) for name in _CHOSEN}
+            self._journal.append({"key": "choice", "inputs": self._inputs, **chosen})
+        self.choice = choice
 
     def add(self, key: str, row: Row) -> None:
         """Keep the values of one point."""
@@ -131,59 +261,16 @@ class _Log:
             self._journal.append({"key": key, "inputs": self._inputs, **row})
 
 
-def _evaluator(
-    plan: Plan, device: str, precision: Precision, batch_size: int | None, rows: np.ndarray | None = None
-) -> Evaluator:
-    images = plan.setting.task.images
-    return Evaluator(
-        plan.setting.network,
-        images.pixels,
-        images.labels,
-        rows=rows,
-        device=device,
-        precision=precision,
-        batch_size=batch_size,
-    )
-
-
-def _buffers(plan: Plan) -> Buffers:
-    network = plan.setting.network
-    a, b, c = (checkpoint.buffers(network) for checkpoint in plan.setting.checkpoints)
-    return Buffers(plan.plane, (a, b, c))
-
-
-def _meter(plan: Plan, evaluator: Evaluator, notes: list[str]) -> tuple[Meter, Row | None]:
-    """The meter and, if it has mixup codes, the values at the checkpoint whose policy weighed them."""
-    setting, task = plan.setting, plan.setting.task
-    policy = setting.policy
-    if policy is None or policy.config is None:
-        return Meter(task, evaluator), None
-    try:
-        evaluator.classifier  # noqa: B018 (asks whether there are latent codes at all)
-        predictions = evaluator.at(policy.weights(setting.network), policy.buffers(setting.network), codes=True)
-        assert predictions.codes is not None
-        mixture = Mixture.frozen(task, predictions.rows, predictions.codes, evaluator.classifier, policy)
-    except InputError as error:
-        notes.append(f"the FGMix train loss is left out: {error}")
-        return Meter(task, evaluator), None
-    if policy.config.mixup.domains_per_mixup not in (0, len(task.sources)):
-        notes.append(
-            f"training mixed {policy.config.mixup.domains_per_mixup} sources at a time; the surface's groups have one "
-            f"image of each of the {len(task.sources)}"
-        )
-    meter = Meter(task, evaluator, mixture)
-    return meter, meter.row(predictions)
-
-
-def _points(plan: Plan, buffers: Buffers) -> Iterator[_Point]:
+def _points(plan: Plan, buffers: "Buffers | Recomputed", point_at: Callable[[float, float], Point]) -> Iterator[_Point]:
     """Anchors and path ends first: the journal then tells early whether something is wrong."""
-    network, plane = plan.setting.network, plan.plane
+    network = plan.setting.network
 
     def on_plane(key: str, x: float, y: float) -> _Point:
-        return _Point(key, lambda: plane.at(x, y), lambda: buffers.at(x, y))
+        return _Point(key, lambda: point_at(x, y), lambda: buffers.at(x, y))
 
     def itself(key: str, checkpoint: Checkpoint) -> _Point:
-        return _Point(key, lambda: checkpoint.weights(network), lambda: checkpoint.buffers(network), checkpoint)
+        own = lambda: own_buffers(plan, buffers, checkpoint)  # noqa: E731
+        return _Point(key, lambda: checkpoint.weights(network), own, checkpoint)
 
     for index, checkpoint in enumerate(plan.setting.checkpoints):
         yield itself(f"anchor:{index}", checkpoint)
@@ -194,68 +281,30 @@ def _points(plan: Plan, buffers: Buffers) -> Iterator[_Point]:
         yield on_plane(f"grid:{i}:{j}", float(plan.grid.x[j]), float(plan.grid.y[i]))
 
 
-def _assemble(plan: Plan, rows: Mapping[str, Row], about: Mapping[str, Any]) -> Surface:
-    task, grid = plan.setting.task, plan.grid
-    domains = task.images.domains
-    n = np.array([[len(task.rows(domain, split)) for split in ("in", "out")] for domain in domains])
-    panels = list(rows["anchor:0"]["panels"])
-    arrays: dict[str, np.ndarray] = {name: np.full((len(grid.y), len(grid.x)), np.nan) for name in panels}
-    shape = (len(domains), len(SPLITS), len(grid.y), len(grid.x))
-    metrics: dict[str, np.ndarray] = {name: np.full(shape, np.nan) for name in METRICS}
-    for i, j in grid.cells():
-        row = rows[f"grid:{i}:{j}"]
-        for name, value in panel_values(row).items():
-            arrays[name][i, j] = value
-        for name, array in metrics.items():
-            array[:, :, i, j] = metric_values(row, name, n)
-    values = empty_values(grid.x, grid.y, panels=panels, domains=domains, n=n)
-    for name, array in {**arrays, **metrics}.items():
-        values[name].values[...] = array
-    return Surface(values, tuple(_marks(plan, rows)), plan.trajectories, about)
-
-
-def _marks(plan: Plan, rows: Mapping[str, Row]) -> Iterator[Mark]:
-    for index, (label, name) in enumerate(zip(LABELS, plan.setting.names, strict=True)):
-        x, y = plan.plane.anchors[index]
-        at = panel_values(rows[f"anchor:{index}"])
-        yield Mark(label, name, "anchor", x, y, 0.0, at, at)
-    for index, end in enumerate(plan.ends):
-        path = end.trajectory
-        yield Mark(
-            label=path.name,
-            name=f"step {path.step[-1]}",
-            role="end",
-            x=float(path.x[-1]),
-            y=float(path.y[-1]),
-            residual=float(path.residual[-1]),
-            true=panel_values(rows[f"end:{index}"]),
-            projected=panel_values(rows[f"projected:{index}"]),
-        )
-
-
-def _counts(plan: Plan, mixture: Mixture | None) -> dict[str, int]:
+def _counts(plan: Plan, mixup: MixupLoss | None, sample: Sample | None) -> dict[str, int]:
     task = plan.setting.task
-    return {
+    counts = {
         "images": len(task.images),
         "train": len(task.source_rows("in")),
         "test": len(task.target_rows()),
-        "mixup": len(mixture) if mixture else 0,
-        "mixup_skipped": mixture.skipped if mixture else 0,
+        "mixup": len(mixup.mixture) if mixup else 0,
+        "mixup_skipped": mixup.mixture.skipped if mixup else 0,
     }
+    return counts | ({"evaluated": len(sample)} if sample is not None else {})
 
 
-def _about_mixture(plan: Plan, mixture: Mixture | None) -> dict[str, Any] | None:
+def _about_mixture(plan: Plan, mixup: MixupLoss | None) -> dict[str, Any] | None:
     policy = plan.setting.policy
-    if mixture is None or policy is None or policy.config is None:
+    if mixup is None or policy is None or policy.config is None:
         return None
     return {
-        "mode": "fixed_weights",
+        "mode": mixup.mode,
         "policy": policy.label,
         "algorithm": policy.config.algorithm,
-        "extrapolated": mixture.extrapolated,
+        "extrapolated": mixup.mixture.extrapolated,
     }
 
 
 def _sources(plan: Plan) -> dict[str, str]:
     """Names of the inputs, without the folders of this machine."""
-    return {label: each.label for label, each in zip(LABELS, plan.setting.checkpoints, strict=True)}
+    return {label: each.label for label, each in zip(LABELS, plan.setting.checkpoints, strict=False)}

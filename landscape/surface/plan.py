@@ -1,16 +1,22 @@
 """Which points of weight space a surface needs: the plane, the paths on it, the grid around them."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from landscape.checkpoint import Checkpoint
+from landscape.errors import InputError
 from landscape.opened import same_file
 from landscape.storage import digest
+from landscape.surface.directions import Load, directions_of
 from landscape.surface.grid import Grid, Range
+from landscape.surface.options import Options
 from landscape.surface.plane import Plane
 from landscape.surface.setting import RecordedPath, Setting
 from landscape.surface.surface import FORMAT
@@ -18,6 +24,7 @@ from landscape.surface.trajectory import Trajectory
 from landscape.weights import Weights
 
 LABELS = ("w1", "w2", "w3")
+Directions = Literal["pca", "random"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,7 @@ class Plan:
         trajectories: the paths, projected.
         ends: their last points, as far as they are no anchors.
         grid: contains paths and anchors.
+        options: what else the values depend on.
     """
 
     setting: Setting
@@ -50,6 +58,7 @@ class Plan:
     trajectories: tuple[Trajectory, ...]
     ends: tuple[End, ...]
     grid: Grid
+    options: Options = field(default_factory=Options)
 
     @classmethod
     def of(
@@ -60,16 +69,26 @@ class Plan:
         margin: float = 0.2,
         x_range: Range | None = None,
         y_range: Range | None = None,
+        options: Options | None = None,
+        directions: Directions | None = None,
         progress: bool = True,
     ) -> "Plan":
         """Span the plane, project the paths, lay the grid around them.
 
+        Args:
+            setting: three checkpoints, or one with `directions`.
+            points: points along each axis.
+            margin: room around paths and anchors, as a fraction of their extent.
+            x_range: first and last x, in place of the computed ones.
+            y_range: first and last y.
+            options: what else the values depend on.
+            directions: ``pca`` of the checkpoint's path, or ``random`` filter-normalised ones.
+            progress: show a bar.
+
         Raises:
             InputError: the checkpoints do not fit the network or span no plane, or the grid makes no sense.
         """
-        weights = [checkpoint.weights(setting.network) for checkpoint in setting.checkpoints]
-        a, b, c = (checkpoint.label for checkpoint in setting.checkpoints)
-        plane = Plane.through(*weights, labels=(a, b, c))
+        plane = _plane(setting, directions)
         anchors = {checkpoint.path.resolve() for checkpoint in setting.checkpoints if checkpoint.path}
         trajectories, ends = [], []
         total = sum(len(path.points) for path in setting.paths)
@@ -80,19 +99,24 @@ class Plan:
                 if (last := path.points[-1][1]).resolve() not in anchors:
                     ends.append(End(trajectory, Checkpoint.load(last)))
         on_plane = [xy for path in trajectories for xy in zip(path.x.tolist(), path.y.tolist(), strict=True)]
-        grid = Grid.around([*plane.anchors, *on_plane], count=points, margin=margin, x_range=x_range, y_range=y_range)
-        return cls(setting, plane, tuple(trajectories), tuple(ends), grid)
+        corners = [(-plane.reach, -plane.reach), (plane.reach, plane.reach)] if plane.reach else []
+        if corners:  # random directions: paths are nearly orthogonal to them, and the reach is what was asked for
+            on_plane, margin = [], 0.0
+        inside = [*plane.anchors, *on_plane, *corners]
+        grid = Grid.around(inside, count=points, margin=margin, x_range=x_range, y_range=y_range)
+        return cls(setting, plane, tuple(trajectories), tuple(ends), grid, options or Options())
 
     @property
     def evaluations(self) -> int:
-        """Passes over the data: grid points, anchors, and path ends with their projections."""
+        """Passes over the data: grid points, anchors, and path ends with their projections; at most, if adaptive."""
         extra = 1 if self.weighs_apart else 0
         return len(self.grid) + len(self.setting.checkpoints) + 2 * len(self.ends) + extra
 
     @property
     def outside(self) -> tuple[str, ...]:
         """Anchors and paths that the grid does not contain; only a range that was given leaves one out."""
-        anchors = [label for label, xy in zip(LABELS, self.plane.anchors, strict=True) if not self.grid.contains(*xy)]
+        named = zip(LABELS, self.plane.anchors, strict=False)
+        anchors = [label for label, xy in named if not self.grid.contains(*xy)]
         paths = [
             f"part of the path of {path.name}"
             for path in self.trajectories
@@ -111,7 +135,9 @@ class Plan:
 
     def digest(self) -> str:
         """A hash of all inputs of the values, the grid included."""
-        return digest(str(FORMAT), self.setting.digest(), self.grid.x.tobytes(), self.grid.y.tobytes())
+        grid = self.grid.x.tobytes(), self.grid.y.tobytes()
+        kind = () if self.plane.kind == "through" else (self.plane.kind,)
+        return digest(str(FORMAT), self.setting.digest(), *grid, *kind, *self.options.words())
 
 
 class Buffers:
@@ -145,6 +171,26 @@ class Buffers:
             mixed = torch.tensordot(torch.tensor(shares, dtype=torch.float64), values, dims=1)
             result[name] = mixed.clamp(values.min(0).values, values.max(0).values)
         return result
+
+
+def _plane(setting: Setting, directions: Directions | None) -> Plane:
+    network, checkpoints = setting.network, setting.checkpoints
+    if directions is None:
+        weights = [checkpoint.weights(network) for checkpoint in checkpoints]
+        a, b, c = (checkpoint.label for checkpoint in checkpoints)
+        return Plane.through(*weights, labels=(a, b, c))
+    (only,) = checkpoints
+    path: list[Load] = [lambda: only.weights(network)]
+    if directions == "pca":
+        own = next((each for each in setting.paths if each.kind == only.kind), None)
+        if own is None:
+            raise InputError(f"{only.label} lies in no run's folder, so there is no path to take components of.")
+        path = [partial(_weights_of_file, file, network) for _, file in own.points]
+    return directions_of(directions, path, seed=(*setting.seeds, 0)[0], label=only.label)
+
+
+def _weights_of_file(file: Path, network: nn.Module) -> Weights:
+    return Checkpoint.load(file).weights(network)
 
 
 def _points(path: RecordedPath, setting: Setting, bar: tqdm) -> Iterator[tuple[int, Weights]]:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from landscape.errors import InputError
 from landscape.weights import Weights, combine, dot, norm, subtract
 
 Point = tuple[float, float]
+PlaneKind = Literal["through", "pca", "random"]
 
 # Two checkpoints nearer than this (relative to their norm) are the same point: float32 resolves no more.
 _RESOLUTION = 2.0**-23
@@ -29,15 +31,20 @@ class Plane:
         origin: ``theta_1``, float64.
         e1: unit vector towards the second anchor, float64.
         e2: unit vector orthogonal to ``e1`` that completes the plane of the three anchors, float64.
-        anchors: coordinates of the three anchors: ``(0, 0)``, ``(x2, 0)``, ``(x3, y3)`` with ``x2, y3 > 0``.
-        labels: names of the three anchors.
+        anchors: coordinates of the three anchors: ``(0, 0)``, ``(x2, 0)``, ``(x3, y3)`` with ``x2, y3 > 0``; of the
+            origin alone for a plane of directions (:mod:`landscape.surface.directions`).
+        labels: names of the anchors.
+        kind: what spans the plane.
+        reach: how far a plane of directions is looked at by default, in units of weight-space distance.
     """
 
     origin: Weights
     e1: Weights
     e2: Weights
-    anchors: tuple[Point, Point, Point]
-    labels: tuple[str, str, str] = ("w1", "w2", "w3")
+    anchors: tuple[Point, ...]
+    labels: tuple[str, ...] = ("w1", "w2", "w3")
+    kind: PlaneKind = "through"
+    reach: float = 0.0
 
     @classmethod
     def through(cls, a: Weights, b: Weights, c: Weights, *, labels: Sequence[str] = ("w1", "w2", "w3")) -> "Plane":
@@ -90,7 +97,9 @@ class Plane:
 
     @property
     def angle(self) -> float:
-        """Angle in degrees, at the first anchor, between the directions to the other two."""
+        """Angle in degrees, at the first anchor, between the directions to the other two; NaN if there are none."""
+        if len(self.anchors) < 3:
+            return math.nan
         return _degrees(*self.anchors[2])
 
     def at(self, x: float, y: float) -> dict[str, Tensor]:
@@ -126,6 +135,8 @@ class Plane:
 
     def barycentric(self, x: float, y: float) -> tuple[float, float, float]:
         """Coefficients, with sum 1, that write the point as a combination of the three anchors."""
+        if len(self.anchors) != 3:
+            raise InputError(f"this plane ({self.kind}) has no three anchors to write a point as a combination of.")
         (_, _), (x2, _), (x3, y3) = self.anchors
         third = y / y3
         second = (x - third * x3) / x2

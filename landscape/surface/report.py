@@ -1,5 +1,8 @@
 """What a surface says in a terminal: the plane, how far its paths leave it, values true and projected."""
 
+import html
+import math
+
 import numpy as np
 
 from landscape.surface.surface import Mark, Surface
@@ -14,15 +17,48 @@ def report(surface: Surface) -> str:
     what a figure shows there.
     """
     lines = [
-        f"angle at w1 between the directions to w2 and w3: {surface.about['angle']:.1f} degrees",
+        _plane(surface),
         "",
         *_marks(surface),
         "",
         *_paths(surface),
         *_mixture(surface),
+        *_refinement(surface),
         *(f"note: {note}" for note in surface.about["notes"]),
     ]
     return "\n".join(lines).rstrip()
+
+
+def html_report(surface: Surface) -> str:
+    """Anchors, path ends and notes as a table, for a notebook."""
+    import pandas as pd
+
+    about = surface.about
+    shown = [name for name in ("train_loss", "fgmix_train_loss", "test_accuracy") if name in surface.panels]
+    rows = [
+        {
+            "": f"{mark.label}: {mark.name}",
+            "off the plane": mark.residual,
+            **{name.replace("_", " "): mark.true.get(name, math.nan) for name in shown},
+            **{f"{name.replace('_', ' ')}, projected": mark.projected.get(name, math.nan) for name in shown},
+        }
+        for mark in surface.marks
+    ]
+    words = html.escape(
+        f"Surface of {len(surface.x)} x {len(surface.y)} points, {int(surface.measured.sum())} measured. "
+        f"Data {about.get('data', '?')}, target {about.get('target', '?')}, {about.get('model', '?')}."
+    )
+    notes = "".join(f"<li>{html.escape(str(note))}</li>" for note in about.get("notes", ()))
+    table = pd.DataFrame(rows).to_html(index=False, float_format=lambda value: f"{value:.4g}", border=0)
+    return f"<p>{words}</p>{table}<ul>{notes}</ul>"
+
+
+def _plane(surface: Surface) -> str:
+    kind = surface.about.get("plane", "through")
+    if kind == "through":
+        return f"angle at w1 between the directions to w2 and w3: {surface.about['angle']:.1f} degrees"
+    words = {"pca": "the two largest principal components of its path", "random": "two random filter-normalised ones"}
+    return f"plane through w1 along {words[kind]}"
 
 
 def _mixture(surface: Surface) -> list[str]:
@@ -30,10 +66,27 @@ def _mixture(surface: Surface) -> list[str]:
     if mixup is None:
         return []
     skipped = f"; {n['mixup_skipped']:,} images have no partner in some source" if n["mixup_skipped"] else ""
+    fixed = {"fixed_weights": "weights frozen at", "recompute": "weights anew at each point by the policy of"}
+    words = fixed.get(mixup["mode"], "codes and weights frozen at")
     return [
-        f"mixup codes: {n['mixup']:,}, one per training image{skipped}; weights frozen at {mixup['policy']}, "
+        f"mixup codes: {n['mixup']:,}, one per training image{skipped}; {words} {mixup['policy']}, "
         f"{mixup['extrapolated']:.1%} extrapolated"
     ]
+
+
+def _refinement(surface: Surface) -> list[str]:
+    about = surface.about.get("adaptive")
+    if about is None:
+        return []
+    lines = [f"measured {about['measured']} of {about['points']} points, refined to {about['tolerance']:g}"]
+    if not about["held_out"]:
+        return lines
+    lines.append(f"error of the interpolation at {about['held_out']} points that were held out and then measured:")
+    for name, error in about["error"].items():
+        unit = "" if name.endswith("accuracy") else " nats"
+        beyond = "  (above the tolerance)" if error["max"] > about["tolerance"] else ""
+        lines.append(f"  {name}: mean {error['mean']:.2g}, at most {error['max']:.2g}{unit}{beyond}")
+    return lines
 
 
 def _marks(surface: Surface) -> list[str]:

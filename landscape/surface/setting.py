@@ -35,7 +35,7 @@ class RecordedPath:
 
 @dataclass(frozen=True)
 class Setting(Opened):
-    """Three checkpoints with everything that is needed to evaluate the plane through them: A, the origin, B and C.
+    """Checkpoints with everything that is needed to evaluate a plane: A, the origin, and B and C if it is theirs.
 
     Attributes:
         paths: the recorded paths of B's and C's runs.
@@ -65,6 +65,28 @@ class Setting(Opened):
         """
         opened = Opened.open([a, b, c], data, network=network, root=root, progress=progress, **changes)
         paths, missing = _paths(opened.checkpoints)
+        policy, about_policy = _policy(opened.checkpoints)
+        notes = tuple(dict.fromkeys([*opened.notes, *missing, *about_policy]))
+        return cls(**{**vars(opened), "notes": notes}, paths=paths, policy=policy)
+
+    @classmethod
+    def around(
+        cls,
+        a: Reference,
+        data: Task | str | None = None,
+        *,
+        network: nn.Module | str | None = None,
+        root: Path | str = "checkpoints",
+        progress: bool = True,
+        **changes: Any,
+    ) -> "Setting":
+        """Open one checkpoint, for a plane of directions through it, with its run's paths and its policy.
+
+        Raises:
+            InputError: see :meth:`Opened.open`.
+        """
+        opened = Opened.open([a], data, network=network, root=root, progress=progress, **changes)
+        paths, missing = _paths([*opened.checkpoints, *opened.checkpoints])
         policy, about_policy = _policy(opened.checkpoints)
         notes = tuple(dict.fromkeys([*opened.notes, *missing, *about_policy]))
         return cls(**{**vars(opened), "notes": notes}, paths=paths, policy=policy)

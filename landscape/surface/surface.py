@@ -7,9 +7,7 @@ No torch in here: a stored surface opens and redraws without it.
     surface.save("surface.nc")
 """
 
-import json
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,7 +16,6 @@ import numpy as np
 import xarray as xr
 
 from landscape.errors import InputError, unknown_choice
-from landscape.storage import atomic_path
 from landscape.surface.trajectory import Trajectory
 
 if TYPE_CHECKING:
@@ -27,8 +24,10 @@ if TYPE_CHECKING:
     from torch import nn
 
     from landscape.data import Task
-    from landscape.evaluation.evaluator import Precision
+    from landscape.evaluation.trial import Compile, PrecisionOption
     from landscape.opened import Reference
+    from landscape.surface.options import BatchNormPolicy, MixtureMode
+    from landscape.surface.plan import Directions
 
 FORMAT = 1
 
@@ -111,9 +110,14 @@ class Surface:
         margin: float = 0.2,
         x_range: tuple[float, float] | None = None,
         y_range: tuple[float, float] | None = None,
+        subset: int | None = None,
+        adaptive: float | None = None,
+        mixture: "MixtureMode" = "fixed_weights",
+        batch_norm: "BatchNormPolicy" = "frozen",
         device: str = "auto",
-        precision: "Precision" = "fp32",
+        precision: "PrecisionOption" = "fp32",
         batch_size: int | None = None,
+        compiled: "Compile" = "auto",
         journal: Path | str | None = None,
         progress: bool = True,
     ) -> "Surface":
@@ -135,9 +139,14 @@ class Surface:
             margin: room around paths and anchors on each side, as a fraction of their extent.
             x_range: first and last x, in place of the computed ones.
             y_range: first and last y.
+            subset: evaluate a stratified sample of about so many images, with an interval at every point.
+            adaptive: measure coarsely and refine where the surface is not yet predicted within this tolerance.
+            mixture: what stays fixed in FGMix's loss: ``fixed_weights``, nothing (``recompute``), ``fixed_codes``.
+            batch_norm: ``frozen`` statistics, or ``recomputed`` at every point from source training images.
             device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-            precision: ``fp32``, ``bf16``, or ``fp64`` for checks.
-            batch_size: images a forward pass; None: chosen by the device.
+            precision: ``fp32``, ``bf16``, ``tf32`` (CUDA), ``auto``, or ``fp64`` for checks.
+            batch_size: images a forward pass; None: chosen by the device and, for long work, a trial.
+            compiled: ``torch.compile``: ``on``, ``off``, ``auto``.
             journal: a file that keeps what has been evaluated; an interrupted call with the same inputs continues.
             progress: show a bar with the time left.
 
@@ -145,16 +154,71 @@ class Surface:
             InputError: the checkpoints do not fit together or span no plane, or the data cannot be used.
         """
         from landscape.surface.measure import measure
+        from landscape.surface.options import Options
         from landscape.surface.plan import Plan
         from landscape.surface.setting import Setting
 
         setting = Setting.through(
             a, b, c, data, network=network, root=root, progress=progress, target=target, data_dir=data_dir
         )
-        plan = Plan.of(setting, points=points, margin=margin, x_range=x_range, y_range=y_range, progress=progress)
-        return measure(
-            plan, device=device, precision=precision, batch_size=batch_size, journal=journal, progress=progress
+        options = Options(subset, adaptive, mixture, batch_norm)
+        plan = Plan.of(
+            setting, points=points, margin=margin, x_range=x_range, y_range=y_range, options=options, progress=progress
         )
+        return measure(
+            plan,
+            device=device,
+            precision=precision,
+            batch_size=batch_size,
+            compiled=compiled,
+            journal=journal,
+            progress=progress,
+        )
+
+    @classmethod
+    def around(
+        cls,
+        a: "Reference",
+        data: "Task | str | None" = None,
+        *,
+        directions: "Directions" = "pca",
+        network: "nn.Module | str | None" = None,
+        target: str | None = None,
+        root: Path | str = "checkpoints",
+        points: int = 7,
+        margin: float = 0.2,
+        device: str = "auto",
+        precision: "PrecisionOption" = "fp32",
+        journal: Path | str | None = None,
+        progress: bool = True,
+    ) -> "Surface":
+        """Measure the surface around one checkpoint, on a plane of directions (Li et al. 2018).
+
+        Args:
+            a: the checkpoint, the plane's origin.
+            data: a :class:`~landscape.data.Task`, or the name of the data.
+            directions: ``pca``: principal components of the checkpoint's recorded path; ``random``: two random
+                filter-normalised directions.
+            network: a module, or a model's name.
+            target: the domain to test on.
+            root: folder of the run folders.
+            points: points along each axis.
+            margin: room around the path, as a fraction of its extent.
+            device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+            precision: of the forward passes.
+            journal: a file that keeps what has been evaluated.
+            progress: show a bar with the time left.
+
+        Raises:
+            InputError: there is no path to take components of, or the data cannot be used.
+        """
+        from landscape.surface.measure import measure
+        from landscape.surface.plan import Plan
+        from landscape.surface.setting import Setting
+
+        setting = Setting.around(a, data, network=network, root=root, progress=progress, target=target)
+        plan = Plan.of(setting, points=points, margin=margin, directions=directions, progress=progress)
+        return measure(plan, device=device, precision=precision, journal=journal, progress=progress)
 
     @property
     def x(self) -> np.ndarray:
@@ -168,13 +232,34 @@ class Surface:
 
     @property
     def anchors(self) -> tuple[Mark, ...]:
-        """The three checkpoints that span the plane."""
+        """The checkpoints that the plane goes through."""
         return tuple(mark for mark in self.marks if mark.role == "anchor")
 
     @property
     def ends(self) -> tuple[Mark, ...]:
         """The ends of the paths."""
         return tuple(mark for mark in self.marks if mark.role == "end")
+
+    @property
+    def measured(self) -> np.ndarray:
+        """(ny, nx) bool: which points were evaluated; the others are predicted, or not known."""
+        if "measured" in self.values:
+            return self.values["measured"].values.astype(bool)
+        return ~np.isnan(self.values[self.panels[0]].values)
+
+    def half_width(self, metric: str) -> "xr.DataArray":
+        """Half of each point's 95 % interval over images, ``(y, x)``, where a sample of them was evaluated.
+
+        Raises:
+            InputError: all images were evaluated, or there is no such panel.
+        """
+        name = f"half_{metric}"
+        if name not in self.values:
+            known = [str(key).removeprefix("half_") for key in self.values if str(key).startswith("half_")]
+            if not known:
+                raise InputError("this surface has no intervals: it is over all images, not a sample of them.")
+            raise unknown_choice("panel with an interval", metric, known)
+        return self.values[name]
 
     @property
     def panels(self) -> tuple[str, ...]:
@@ -213,12 +298,16 @@ class Surface:
         return pooled.drop_vars("domain").assign_attrs(array.attrs)
 
     def to_dataframe(self) -> "pd.DataFrame":
-        """One row a grid point: x, y, every panel, and ``metric/domain/split`` for every domain and split."""
+        """One row a grid point: x, y, every panel with its interval if any, whether it was measured, and
+        ``metric/domain/split`` for every domain and split.
+        """
         import pandas as pd
 
         yy, xx = np.meshgrid(self.y, self.x, indexing="ij")
         columns = {"x": xx.ravel(), "y": yy.ravel()}
         columns |= {name: self.values[name].values.ravel() for name in self.panels}
+        columns |= {str(name): array.values.ravel() for name, array in self.values.items() if "half_" in str(name)}
+        columns["measured"] = self.measured.ravel()
         for metric in METRICS:
             array = self.values[metric]
             for domain in array["domain"].values:
@@ -232,12 +321,16 @@ class Surface:
 
         return plot_fig6_row(self)
 
+    def _repr_html_(self) -> str:
+        from landscape.surface.report import html_report
+
+        return html_report(self)
+
     def save(self, path: Path | str) -> Path:
         """Write everything to one netCDF file, atomically."""
-        path = Path(path)
-        with atomic_path(path) as temporary:
-            self._dataset().to_netcdf(temporary, engine="h5netcdf")
-        return path
+        from landscape.surface.archive import write
+
+        return write(self, path)
 
     @classmethod
     def load(cls, path: Path | str) -> "Surface":
@@ -246,53 +339,19 @@ class Surface:
         Raises:
             InputError: no such file, or not a surface.
         """
-        path = Path(path)
-        if not path.is_file():
-            raise InputError(f"{path} does not exist; expected a surface, as `python -m landscape.surface` writes it.")
-        try:
-            with xr.open_dataset(path, engine="h5netcdf") as opened:
-                stored = opened.load()
-            about = json.loads(stored.attrs["about"])
-        except (OSError, KeyError, ValueError) as error:
-            raise InputError(f"{path} is no surface, or is damaged ({error}); measure it again.") from error
-        if about["format"] != FORMAT:
-            raise InputError(f"{path} has surface format {about['format']}; this version reads {FORMAT}.")
-        paths, marks = about.pop("paths"), about.pop("marks")
-        del about["format"]
-        columns = {name: stored[f"path_{name}"].values for name in ("index", "step", "x", "y", "residual")}
-        trajectories = []
-        for index, path_ in enumerate(paths):
-            rows = columns["index"] == index
-            explained = math.nan if path_["explained"] is None else path_["explained"]
-            arrays = {name: values[rows] for name, values in columns.items() if name != "index"}
-            trajectories.append(Trajectory(path_["label"], path_["kind"], **arrays, explained=explained))
-        values = stored.drop_dims("path_point").drop_attrs(deep=False)
-        return cls(values, tuple(_mark(mark) for mark in marks), tuple(trajectories), about)
+        from landscape.surface.archive import read
 
-    def _dataset(self) -> xr.Dataset:
-        """Grid, paths and JSON in one dataset. netCDF attributes can be neither None nor bool nor nested."""
-        paths = self.trajectories
-        index = np.repeat(np.arange(len(paths)), [len(path) for path in paths]).astype(np.int64)
-        columns: dict[str, tuple[np.ndarray, str]] = {"index": (index, "which path; see the attribute `about`")}
-        columns["step"] = (_joined([path.step for path in paths], np.int64), "updates")
-        for name, words in (("x", "first coordinate"), ("y", "second coordinate"), ("residual", "distance from plane")):
-            columns[name] = (_joined([getattr(path, name) for path in paths], np.float64), words)
-        stored = self.values.assign(
-            {f"path_{name}": ("path_point", array, {"long_name": words}) for name, (array, words) in columns.items()}
-        )
-        about = {
-            "format": FORMAT,
-            **self.about,
-            "paths": [
-                {"label": path.label, "kind": path.kind, "explained": _finite_or_none(path.explained)} for path in paths
-            ],
-            "marks": [_plain(mark) for mark in self.marks],
-        }
-        return stored.assign_attrs(about=json.dumps(about, sort_keys=True))
+        return read(path)
 
 
 def empty_values(
-    x: np.ndarray, y: np.ndarray, *, panels: list[str], domains: tuple[str, ...], n: np.ndarray
+    x: np.ndarray,
+    y: np.ndarray,
+    *,
+    panels: list[str],
+    domains: tuple[str, ...],
+    n: np.ndarray,
+    intervals: Sequence[str] = (),
 ) -> xr.Dataset:
     """A grid on which nothing has been evaluated yet: NaN everywhere, axes and units in place.
 
@@ -302,6 +361,7 @@ def empty_values(
         panels: names of :data:`PANELS`.
         domains: the D domains.
         n: (D, 2) images per domain and split.
+        intervals: panels that come with half of a 95 % interval, as ``half_NAME``.
     """
     flat = (len(y), len(x))
     axes = {
@@ -316,32 +376,12 @@ def empty_values(
     for name, words in METRICS.items():
         shape = (len(domains), len(SPLITS), *flat)
         variables[name] = (("domain", "split", "y", "x"), np.full(shape, np.nan), _words(words))
+    for name in intervals:
+        about = {"long_name": f"half of the 95 % interval: {PANELS[name][0]}", "units": PANELS[name][1]}
+        variables[f"half_{name}"] = (("y", "x"), np.full(flat, np.nan), about)
     variables["n"] = (("domain", "split"), np.asarray(n, dtype=np.int64), {"long_name": "images"})
     return xr.Dataset(variables, coords=axes)
 
 
 def _words(words: tuple[str, str]) -> dict[str, str]:
     return {"long_name": words[0], "units": words[1]}
-
-
-def _joined(arrays: list[np.ndarray], dtype: Any) -> np.ndarray:
-    return np.concatenate([np.empty(0, dtype), *arrays]).astype(dtype)
-
-
-def _finite_or_none(value: float) -> float | None:
-    return value if math.isfinite(value) else None
-
-
-def _plain(mark: Mark) -> dict[str, Any]:
-    """JSON knows no NaN and no infinity; a null value stands for a loss that overflowed."""
-    values = {
-        name: {panel: _finite_or_none(value) for panel, value in getattr(mark, name).items()}
-        for name in ("true", "projected")
-    }
-    return {**vars(mark), **values}
-
-
-def _mark(stored: dict[str, Any]) -> Mark:
-    for name in ("true", "projected"):
-        stored[name] = {panel: math.inf if value is None else value for panel, value in stored[name].items()}
-    return Mark(**stored)

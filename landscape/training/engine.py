@@ -4,11 +4,15 @@ from landscape import PRESETS, train
 run = train(PRESETS["quick"].replace(algorithm="fgmix"))
 """
 
+import json
 import math
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import torch
@@ -16,8 +20,10 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from landscape.algorithms import ERM, build_algorithm
-from landscape.config import RunConfig
-from landscape.data import Minibatches, Task, full_domain_name, normalise, open_task
+from landscape.config import DISPLAY_NAMES, RunConfig
+from landscape.data import DomainImages, Minibatches, Task, normalise, open_task
+from landscape.data.images import list_images
+from landscape.data.listing import Listing, domain_name
 from landscape.errors import InputError
 from landscape.hardware import resolve_device, resolve_precision, step_timer, to_channels_last
 from landscape.models import Network, build_network
@@ -57,40 +63,99 @@ def train(
         TrainingDiverged: a loss was not finite.
         KeyboardInterrupt: interrupted; the state was saved.
     """
-    run = _run_of(config, root, share_trunk)
-    if run.is_done():
-        return Run.open(run.folder)
     task = task or open_task(config, progress=progress)
+    check_mixable(config, task)
+    run = _run_of(config, root, share_trunk, task.images)
+    for existing in (run, run.trunk):
+        _check_same_data(existing, task)
+    if run.is_done():
+        return replace(Run.open(run.folder), config=run.config)
+    _check_steps(run)
+    for source, classes in task.missing_classes.items():
+        print(f"note: {source} has no training image of {', '.join(classes)}", file=sys.stderr)
     if (trunk := _missing_trunk(run)) is not None:
         # The trunk is a run of plain ERM that keeps its last state.
         as_erm = run.config.replace(algorithm="erm", steps=run.branch_step)
         _train(Run(trunk.folder, as_erm), task, progress=progress, is_trunk=True)
     _train(run, task, progress=progress)
-    return Run.open(run.folder)
+    return replace(Run.open(run.folder), config=run.config)
 
 
 def plan(config: RunConfig, *, root: Path | str = "checkpoints", share_trunk: bool = True) -> str:
     """What :func:`train` would do, in a few lines."""
-    run = _run_of(config, root, share_trunk)
+    run = _run_of(config, root, share_trunk, list_images(config.data, data_dir=config.data_dir, domains=config.domains))
     lines = [f"run:   {run.folder}"]
     if run.is_done():
         return f"{lines[0]}\nfinished: nothing to do"
+    _check_steps(run)
     done = saved_step(run.resume_path)
     if (trunk := _missing_trunk(run)) is not None:
-        known = max([saved_step(trunk.resume_path), *trunk.states()])
-        lines.append(f"trunk: {trunk.folder}, updates {min(known, run.branch_step)} to {run.branch_step}")
-    lines.append(f"to do: updates {max(done, run.branch_step)} to {run.config.steps}")
+        known = [step for step in (saved_step(trunk.resume_path), *trunk.states()) if step < run.branch_step]
+        lines.append(f"trunk: {trunk.folder}, updates {max(known, default=0) + 1} to {run.branch_step}")
+    if max(done, run.branch_step) < run.config.steps:
+        lines.append(f"to do: updates {max(done, run.branch_step) + 1} to {run.config.steps}")
     lines.append(f"precision {run.config.precision} on {resolve_device(config.device)}")
     return "\n".join(lines)
 
 
-def _run_of(config: RunConfig, root: Path | str, share_trunk: bool) -> Run:
-    # S and sketch are one domain of PACS: one folder.
-    names = {name: full_domain_name(config.data, name) for name in (config.target, *config.domains)}
-    config = config.replace(target=names[config.target], domains=tuple(names[name] for name in config.domains))
-    config = resolve_hardware(config)
+def _run_of(config: RunConfig, root: Path | str, share_trunk: bool, images: DomainImages | Listing) -> Run:
+    """The run that a configuration means, whichever way its data and domains are spelled."""
+    data = config.data.lower() if config.data.lower() == images.name.lower() else str(Path(config.data))
+    names = {
+        name: domain_name(name, images.domains, images.aliases, kind="domain")
+        for name in (config.target, *config.domains)
+    }
+    domains = tuple(names[name] for name in config.domains)
+    config = resolve_hardware(config.replace(data=data, target=names[config.target], domains=domains))
     trunk = Run.at(root, config, is_trunk=True) if share_trunk and config.trunk_steps > 0 else None
-    return Run.at(root, config, trunk)
+    run = Run.at(root, config, trunk)
+    if run.resume_path.is_file():  # an interrupted run keeps the beginning that it has
+        stored = Run.open(run.folder)
+        run = replace(run, trunk=stored.trunk, branch_step=stored.branch_step)
+    return run
+
+
+def check_mixable(config: RunConfig, task: Task) -> None:
+    """Whether there is anything to mix.
+
+    Raises:
+        InputError: one source only, fewer sources than a code is mixed from, or no class that two sources share.
+    """
+    if not config.uses_mixup:
+        return
+    name, sources = DISPLAY_NAMES[config.algorithm], task.sources
+    if len(sources) < 2:
+        raise InputError(f"{name} mixes images of different sources, but {sources[0]} is the only one; try erm.")
+    if config.mixup.domains_per_mixup > len(sources):
+        raise InputError(
+            f"--mixup.domains-per-mixup is {config.mixup.domains_per_mixup}, but there are {len(sources)} sources."
+        )
+    seen = [set(task.images.labels[task.rows(source, "in")].tolist()) for source in sources]
+    if not any(first & second for first, second in combinations(seen, 2)):
+        raise InputError(f"{name} mixes images of one class from different sources, but no two sources share a class.")
+
+
+def _check_same_data(run: Run | None, task: Task) -> None:
+    """Images that changed since a run began would make it a mixture of two."""
+    if run is None or not (run.folder / "config.json").is_file():
+        return
+    stored = json.loads((run.folder / "config.json").read_text())["task"]["split_digest"]
+    if stored != task.split.digest:
+        raise InputError(
+            f"the images of {task.images.name} or their split have changed since {run.folder} was trained; "
+            "restore them, give another --root, or delete that folder."
+        )
+
+
+def _check_steps(run: Run) -> None:
+    """A run that is further than what is asked for is not cut back."""
+    further = max([saved_step(run.resume_path), *(step for step, _ in run.recorded("raw"))])
+    if further > run.config.steps:
+        steps = ", ".join(str(step) for step, _ in run.recorded("raw"))
+        raise InputError(
+            f"{run.folder} is {further} steps long already and has no checkpoint at step {run.config.steps}; "
+            f"ask for a step that was recorded ({steps}), or for more than {further}."
+        )
 
 
 def _missing_trunk(run: Run) -> Run | None:
@@ -109,13 +174,20 @@ def _train(run: Run, task: Task, *, progress: bool, is_trunk: bool = False) -> N
         algorithm = build_algorithm(network, config)
     average = WeightAverage(network, start=config.swa_start)
     with _exclusive(run), _stop_on_signal() as stop:
-        recorder = Recorder(run, task, algorithm, average)
+        if config.steps in run.states() if is_trunk else run.is_done():
+            return  # another process was faster
+        # A trunk that is further already is gone through again for the state that it has not kept.
+        replay = is_trunk and max([saved_step(run.resume_path), *run.states()], default=0) > config.steps
+        recorder = None if replay else Recorder(run, task, algorithm, average)
         done = _restore(run, algorithm, average, is_trunk)
-        run.journal.rewind(lambda row: row["step"] <= done)
-        run.write_config(**_about(task))
+        save_path = run.state_path(config.steps).with_suffix(".part.safetensors") if replay else run.resume_path
+        if recorder:
+            run.journal.rewind(lambda row: row["step"] <= done)
+            run.write_config(**_about(task))
         if done == 0:
             average.update(network, 0)
-            recorder.record(0)
+            if recorder:
+                recorder.record(0)
         batches = Minibatches(
             task,
             batch_size=config.batch_size,
@@ -128,39 +200,38 @@ def _train(run: Run, task: Task, *, progress: bool, is_trunk: bool = False) -> N
             device=str(algorithm.device),
         )
         network.train()
-        bar = tqdm(
-            total=config.steps,
-            initial=done,
-            desc="trunk" if is_trunk else config.algorithm,
-            unit="step",
-            disable=not progress,
-        )
-        with bar:
+        name = "trunk" if is_trunk else DISPLAY_NAMES[config.algorithm]
+        with tqdm(total=config.steps, initial=done, desc=name, unit="step", disable=not progress) as bar:
             for step, batch in batches.prefetch(done + 1, config.steps + 1):
                 began = time.perf_counter()
                 with torch_seed(config.seed, "dropout", step):
                     metrics = _to_floats(algorithm.update(batch, step))  # the step's one synchronisation point
                 _check_finite(metrics["loss"], step, run)
                 average.update(network, step)
-                run.journal.append({"step": step, "event": "step", **metrics, "seconds": time.perf_counter() - began})
                 bar.set_postfix_str(f"loss {metrics['loss']:.3f}", refresh=False)
                 bar.update()
                 last = step == config.steps
-                if step % config.record_every == 0 or (last and not is_trunk):
-                    _check_weights(network, step, run)
-                    recorder.record(step)
+                if recorder:
+                    seconds = time.perf_counter() - began
+                    run.journal.append({"step": step, "event": "step", **metrics, "seconds": seconds})
+                    if step % config.record_every == 0 or (last and not is_trunk):
+                        _check_weights(network, step, run)
+                        recorder.record(step)
                 if not last and (step % config.save_every == 0 or stop.requested):
                     _check_weights(network, step, run)
-                    save_state(run.resume_path, step, algorithm, average)
+                    save_state(save_path, step, algorithm, average)
                 if stop.requested and not last:
                     raise _interrupted(step, config.steps)
-        if done == config.steps and not is_trunk:  # nothing left to do after the trunk
-            recorder.record(done)
         if is_trunk:
             save_state(run.state_path(config.steps), config.steps, algorithm, average)
-        run.resume_path.unlink(missing_ok=True)
-        if is_trunk and stop.requested:
-            raise _interrupted(config.steps, config.steps)
+            save_path.unlink(missing_ok=True)
+            if stop.requested:
+                raise _interrupted(config.steps, config.steps)
+            return
+        if done == config.steps and recorder:  # nothing was left to do after the trunk
+            recorder.record(done)
+        # Kept, so that the run can be made longer.
+        save_state(run.resume_path, config.steps, algorithm, average)
 
 
 def initial_network(config: RunConfig, num_classes: int) -> Network:
@@ -194,12 +265,13 @@ def _architecture(config: RunConfig) -> Network:
 
 def _restore(run: Run, algorithm: ERM, average: WeightAverage, is_trunk: bool) -> int:
     """Go on from the run's own state, else from the trunk's; returns the number of updates done."""
-    if 0 < saved_step(run.resume_path) < run.config.steps:
-        return load_state(run.resume_path, algorithm, average)
+    saved = [run.resume_path] if not is_trunk else [run.resume_path, *run.folder.glob("state-*.safetensors")]
+    known = {saved_step(path): path for path in saved}
+    usable = [step for step in known if 0 < step < run.config.steps]
+    if usable:
+        return load_state(known[max(usable)], algorithm, average)
     if run.trunk:
         return load_state(run.trunk.state_path(run.branch_step), algorithm, average)
-    if is_trunk and (earlier := [step for step in run.states() if step < run.config.steps]):
-        return load_state(run.state_path(earlier[-1]), algorithm, average)
     return 0
 
 
@@ -290,7 +362,7 @@ def _exclusive(run: Run) -> Iterator[None]:
     with open(run.folder / ".lock", "w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             raise InputError(
                 f"another process is training {run.folder}; wait for it, or give another --root."
             ) from error

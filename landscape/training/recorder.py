@@ -93,9 +93,11 @@ def task_scores(loss: np.ndarray, correct: np.ndarray, task: Task, rows: np.ndar
         return scores(loss[chosen], correct[chosen], labels[chosen])
 
     per_domain = {name: part((domain == task.images.domains.index(name)) & held_out) for name in task.sources}
+    # A small source may have no held-out image; the mean is over those that have.
+    judged = [values for values in per_domain.values() if values["n"]]
     result: dict[str, Any] = {
         "validation": {
-            name: float(np.mean([values[name] for values in per_domain.values()]))
+            name: float(np.mean([values[name] for values in judged])) if judged else np.nan
             for name in ("accuracy", "balanced_accuracy", "loss")
         },
         "validation_per_domain": per_domain,

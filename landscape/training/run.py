@@ -82,8 +82,10 @@ class Run:
 
     def metrics(self) -> list[dict[str, Any]]:
         """All rows in order, those of the trunk first."""
-        before = [row for row in self.trunk.metrics() if row["step"] <= self.branch_step] if self.trunk else []
-        return [*before, *self.journal.read()]
+        rows = self.journal.read()
+        if self.trunk is not None:
+            rows = [*(row for row in self.trunk.journal.read() if row["step"] <= self.branch_step), *rows]
+        return [row for row in rows if row["step"] <= self.config.steps]
 
     def path(self, step: int, kind: Kind = "raw") -> Path:
         """Where a checkpoint of this run's own steps is stored."""
@@ -91,7 +93,7 @@ class Run:
 
     @property
     def resume_path(self) -> Path:
-        """Everything needed to go on; deleted when the run is done."""
+        """Everything needed to go on, also beyond the steps of a finished run."""
         return self.folder / "resume.safetensors"
 
     def state_path(self, step: int) -> Path:
@@ -100,16 +102,20 @@ class Run:
 
     def states(self) -> list[int]:
         """Steps at which a trunk kept its full state."""
-        return sorted(int(path.stem.removeprefix("state-")) for path in self.folder.glob("state-*.safetensors"))
+        stems = [path.stem.removeprefix("state-") for path in self.folder.glob("state-*.safetensors")]
+        return sorted(int(stem) for stem in stems if stem.isdigit())
+
+    def recorded(self, kind: Kind = "raw") -> list[tuple[int, Path]]:
+        """Checkpoints ``(step, file)`` in this run's own folder, in order of steps."""
+        files = self.folder.glob(f"{_FILE[kind]}-*.safetensors")
+        return sorted((int(path.stem.removeprefix(f"{_FILE[kind]}-")), path) for path in files)
 
     def checkpoints(self, kind: Kind = "raw") -> list[tuple[int, Path]]:
-        """Recorded checkpoints ``(step, file)`` in order of steps, the trunk's first ones included."""
-        found = {}
-        if self.trunk:
-            found = {step: path for step, path in self.trunk.checkpoints(kind) if step <= self.branch_step}
-        for path in self.folder.glob(f"{_FILE[kind]}-*.safetensors"):
-            found[int(path.stem.removeprefix(f"{_FILE[kind]}-"))] = path
-        return sorted(found.items())
+        """Checkpoints ``(step, file)`` up to the run's last step, in order, the trunk's first ones included."""
+        points = self.recorded(kind)
+        if self.trunk is not None:
+            points = [*(point for point in self.trunk.recorded(kind) if point[0] <= self.branch_step), *points]
+        return [point for point in points if point[0] <= self.config.steps]
 
     def is_done(self) -> bool:
         """Whether the last step's checkpoints exist."""
@@ -117,7 +123,7 @@ class Run:
         if self.config.steps >= self.config.swa_start - 1:
             kinds.append("swa")
         return (self.folder / "config.json").is_file() and all(
-            self.path(self.config.steps, kind).is_file() for kind in kinds
+            self.config.steps in dict(self.checkpoints(kind)) for kind in kinds
         )
 
     def load(self, step: int | None = None, kind: Kind = "raw") -> Checkpoint:

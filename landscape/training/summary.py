@@ -20,10 +20,12 @@ def evaluations(run: Run, kind: Kind = "raw") -> list[dict[str, Any]]:
 def select(run: Run, kind: Kind = "raw") -> dict[str, Any]:
     """Training-domain validation: the evaluation with the highest mean accuracy on the sources' out-splits.
 
-    The first of equals. Nothing about the target is read (algorithms, section 6, selection a).
+    The first of equals; the last one where no source has a validation image. Nothing about the target is read.
+    (DomainBed's selection by training-domain validation.)
     """
     rows = [row for row in evaluations(run, kind) if row["step"] > 0]
-    return max(rows, key=lambda row: row["validation"]["accuracy"])
+    judged = [row for row in rows if row["validation"]["accuracy"] is not None]
+    return max(judged, key=lambda row: row["validation"]["accuracy"]) if judged else rows[-1]
 
 
 def summarise(run: Run) -> str:
@@ -41,7 +43,11 @@ def summarise(run: Run) -> str:
         for what, row in (("last", rows[-1]), ("by source validation", select(run, kind))):
             target = row["target"]
             lines.append(
-                f"{f'{name}, {what}':26}{row['step']:>6}{row['validation']['accuracy']:>12.3f}"
-                f"{target['accuracy']:>9.3f}{target['balanced_accuracy']:>10.3f}{target['n']:>7}"
+                f"{f'{name}, {what}':26}{row['step']:>6}{_number(row['validation']['accuracy']):>12}"
+                f"{_number(target['accuracy']):>9}{_number(target['balanced_accuracy']):>10}{target['n']:>7}"
             )
     return "\n".join(lines)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

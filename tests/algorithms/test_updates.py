@@ -156,6 +156,25 @@ def test_the_policy_moves_and_the_fixed_ones_do_not(name: str) -> None:
         assert float(algorithm.policy.scale) == (3.0 if fixed == "d" else 1.0)
 
 
+@pytest.mark.parametrize("name", ["e", "fgmix"])
+def test_the_policy_learns_from_the_classifier_before_its_update(
+    name: str, caught: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net = network()
+    before = {key: value.clone() for key, value in net.classifier.state_dict().items()}
+    loss, seen = module.policy_loss, []
+
+    def policy_loss(variant: object, mixup: object, classifier: nn.Module, *args: object, **kwargs: object) -> object:
+        seen.append({key: value.clone() for key, value in classifier.state_dict().items()})
+        return loss(variant, mixup, classifier, *args, **kwargs)
+
+    monkeypatch.setattr(module, "policy_loss", policy_loss)
+    FGMix(net, config(name)).update(batch(), 1)
+    (used,) = seen
+    assert all(torch.equal(used[key], before[key]) for key in before)
+    assert not all(torch.equal(net.classifier.state_dict()[key], before[key]) for key in before)
+
+
 def test_variants_have_the_parts_of_table_2(monkeypatch: pytest.MonkeyPatch) -> None:
     def forbidden(*args: object) -> None:
         raise AssertionError("a classifier gradient was read")

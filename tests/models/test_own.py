@@ -34,6 +34,21 @@ SOURCE = """
         return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
                              nn.Linear(4, num_classes))
 
+    def inner(num_classes):
+        from landscape.models import build_network
+        return build_network("small_cnn", num_classes=num_classes, weights="none")
+
+    def trained(num_classes):
+        network = whole(num_classes)
+        network[1].running_var *= 2
+        return network
+
+    def half_trained(num_classes):
+        return nn.Sequential(whole(4)[:2], nn.Conv2d(4, 4, 3), trained(num_classes)[1:])
+
+    def without_norm(num_classes):
+        return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, num_classes))
+
     def too_many(num_classes):
         return whole(num_classes + 1)
 
@@ -66,7 +81,7 @@ def test_split_network_is_used_as_it_is():
     assert (network.mean, network.std) == ((0.5, 0.4, 0.3), (0.25, 0.25, 0.2))
     network.split_required("FGMix")
     network.check(torch.rand(2, 3, 16, 16))
-    assert not network.featurizer[1].training  # frozen by default
+    assert network.featurizer[1].training  # its statistics are those of an untrained network
     assert network.featurizer[0].training
 
 
@@ -100,7 +115,34 @@ def test_network_without_a_split():
     with pytest.raises(InputError, match=r"FGMix needs latent codes, but my_networks:whole has no \.featurizer"):
         network.split_required("FGMix")
     assert network.train().own.training
-    assert not network.own[1].training  # its batch norm
+    assert not build_network("my_networks:whole", num_classes=5, batch_norm="frozen").train().own[1].training
+
+
+@pytest.mark.parametrize(
+    ("function", "batch_norm", "expected"),
+    [
+        ("whole", "auto", "train"),
+        ("inner", "auto", "train"),
+        ("trained", "auto", "frozen"),
+        ("half_trained", "auto", "frozen"),
+        ("without_norm", "auto", "frozen"),
+        ("whole", "frozen", "frozen"),
+        ("trained", "train", "train"),
+    ],
+)
+def test_batch_norm_is_frozen_where_its_statistics_are_of_use(function, batch_norm, expected):
+    network = build_network(f"my_networks:{function}", num_classes=5, batch_norm=batch_norm)
+    assert network.batch_norm == expected
+    norms = [module for module in network.train().modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    assert all(norm.training is (expected == "train") for norm in norms)
+
+
+def test_statistics_from_a_file_are_frozen(tmp_path):
+    state = build_network("my_networks:whole", num_classes=5).state_dict()
+    state["1.running_mean"] += 1
+    save_file(state, tmp_path / "own.safetensors")
+    network = build_network("my_networks:whole", num_classes=5, weights=str(tmp_path / "own.safetensors"))
+    assert (network.batch_norm, network.own[1].training) == ("frozen", False)
 
 
 def test_weights_from_a_file(tmp_path):

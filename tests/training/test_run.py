@@ -74,6 +74,12 @@ def test_selection_reads_source_validation_only(run: Run) -> None:
     assert "neon" in summarise(run)
 
 
+def test_selection_leaves_the_initialisation_out(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [{"step": step, "validation": {"accuracy": 1.0 - step / 100}} for step in (0, 2, 4)]
+    monkeypatch.setattr("landscape.training.summary.evaluations", lambda *args: rows)
+    assert select(run)["step"] == 2
+
+
 def test_the_trunk_must_be_beside_its_branches(run: Run, tmp_path: Path) -> None:
     import shutil
 

@@ -1,0 +1,158 @@
+"""Milliseconds a point of a loss surface: this package against its peers, the plain loop, and the bare forward pass.
+
+    python benchmarks/surface.py --quick
+    PYTHONPATH=PEERS python benchmarks/surface.py --workload resnet18 --points 5 --rounds 5
+
+Every contender lives in a fresh process of its own on one thread. First each computes the whole grid, and the losses
+have to agree within 1e-4 (bf16: the difference is printed). Then rounds follow in which each computes the grid
+again, one after the other in an order that changes; ratios are taken within a round. The peers are no
+dependencies of this package: without them a line says how to install them.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from contenders import CONTENDERS, missing, workload
+from rounds import Comparison
+
+BASE = "landscape"
+
+
+def serve(name: str, work: str, points: int, folder: Path, quick: bool) -> None:
+    """One contender: build, then answer each line of the input with seconds, values and peak memory."""
+    torch.set_num_threads(1)
+    evaluate = CONTENDERS[name](workload(work, points, folder, quick=quick))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for _ in sys.stdin:
+        began, worked = time.perf_counter(), time.process_time()
+        losses, correct = evaluate()
+        answer = {
+            "wall": time.perf_counter() - began,
+            "cpu": time.process_time() - worked,
+            "losses": losses.tolist(),
+            "correct": None if correct is None else correct.tolist(),
+            "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            "before": before / 1024,
+        }
+        print("ANSWER " + json.dumps(answer), flush=True)
+
+
+class Process:
+    """A contender in its own process."""
+
+    def __init__(self, name: str, work: str, points: int, folder: Path, quick: bool) -> None:
+        command = [sys.executable, __file__, "--serve", name, "--workload", work, "--points", str(points)]
+        command += ["--folder", str(folder), *(["--quick"] if quick else [])]
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed with the process)
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+
+    def run(self) -> dict[str, Any]:
+        """Compute the whole grid once."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write("go\n")
+        self._process.stdin.flush()
+        for line in self._process.stdout:
+            if line.startswith("ANSWER "):
+                answer: dict[str, Any] = json.loads(line.removeprefix("ANSWER "))
+                return answer
+        self._errors.seek(0)
+        raise SystemExit(f"a contender failed:\n{self._errors.read()[-2000:]}")
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.communicate()
+        self._errors.close()
+
+
+def agreement(name: str, answer: dict[str, Any], base: dict[str, Any]) -> str:
+    """How far a contender's values are from the first one's.
+
+    Raises:
+        SystemExit: farther than float32 explains.
+    """
+    losses, expected = np.array(answer["losses"]), np.array(base["losses"])
+    if np.isnan(losses).all():
+        return "-"
+    difference = float(np.nanmax(np.abs(losses - expected) / np.abs(expected)))
+    if difference > 1e-4 and "bf16" not in name:
+        raise SystemExit(f"{name} computes another surface: its loss differs by {difference:.1e} (relative).")
+    words = f"loss {difference:.1e}"
+    if answer["correct"] is not None:
+        words += f", accuracy {np.abs(np.array(answer['correct']) - np.array(base['correct'])).max():.1e}"
+    return words
+
+
+def compare(work: str, points: int, names: list[str], rounds: int, quick: bool, folder: Path, clock: str) -> None:
+    """Time one workload and print its table."""
+    processes = {name: Process(name, work, points, folder, quick) for name in names}
+    try:
+        first = {name: process.run() for name, process in processes.items()}
+        agreed = {name: agreement(name, first[name], first[BASE]) for name in names}
+        seconds = np.empty((rounds, len(names)))
+        order, last = np.random.default_rng(0), {}
+        for row in seconds:
+            for i in order.permutation(len(names)):
+                last[names[i]] = processes[names[i]].run()
+                row[i] = last[names[i]][clock] / points**2
+    finally:
+        for process in processes.values():
+            process.close()
+    result = Comparison(tuple(names), seconds)
+    print(f"\n{work}, {points} x {points} points, {clock} time")
+    print(result.table("point"))
+    print("\nlargest relative difference from the first; memory added by the grid (MiB)")
+    for name in names:
+        print(f"{name:24} {agreed[name]:36} {last[name]['peak'] - last[name]['before']:8.0f}")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    """Parse and run."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--workload", nargs="+", default=["resnet20", "resnet18", "lite0"])
+    parser.add_argument("--points", nargs="+", type=int, default=[5, 11], help="along each axis, odd")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", nargs="+", default=list(CONTENDERS), help="contenders")
+    parser.add_argument("--quick", action="store_true", help="3 x 3 points, an eighth of the images, 3 rounds")
+    parser.add_argument("--clock", choices=["wall", "cpu"], default="wall", help="cpu: where others use the processor")
+    parser.add_argument("--folder", type=Path, default=None, help=argparse.SUPPRESS)
+    parser.add_argument("--serve", default=None, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.serve is not None:
+        serve(options.serve, options.workload[0], options.points[0], options.folder, options.quick)
+        return
+    if options.quick:
+        options.points, options.rounds = [3], min(options.rounds, 3)
+    names = [BASE, *(name for name in options.only if name != BASE)]
+    for name in list(names):
+        if words := missing(name):
+            print(words)
+            names.remove(name)
+    print(f"{platform.machine()}, torch {torch.__version__}, one thread a process, {os.cpu_count()} processors")
+    with tempfile.TemporaryDirectory() as temporary:
+        for work in options.workload:
+            for points in options.points:
+                compare(work, points, names, options.rounds, options.quick, Path(temporary), options.clock)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,183 @@
+"""A short timed trial that decides how a network is evaluated: precision, layout, batch size, compiled or not."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+import numpy as np
+from torch import Tensor
+
+from landscape.evaluation.evaluator import Evaluator, Precision
+from landscape.hardware import ComputePrecision, Trial, resolve_device, resolve_precision
+
+Compile = Literal["auto", "on", "off"]
+PrecisionOption = Literal["auto", "fp32", "bf16", "tf32", "fp64"]
+Build = Callable[..., Evaluator]
+"""Makes an evaluator from ``rows``, ``precision``, ``batch_size``, ``compiled``, ``channels_last``."""
+
+IMAGES = 192
+"""Images that a trial looks at."""
+_WORTH_A_TRIAL = 20.0
+"""Seconds of work from which trying batch sizes pays."""
+_COMPILATION = 40.0
+"""Seconds that compiling takes, cold, twice: for the trial and for the work."""
+_COMPILED_GAIN = 1.5
+"""The most that compiling may be hoped to win."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How to evaluate, and why.
+
+    Attributes:
+        precision: of the forward passes.
+        batch_size: images a forward pass.
+        compiled: through ``torch.compile``.
+        channels_last: the memory layout. Channels-last is the faster one for most networks (1.2 to 1.6 times for
+            ResNet-20 and EfficientNet-Lite0 on a CPU), but ResNet-18 at 64 px is 1.3 times faster without.
+        seconds: what one pass over all images is going to take.
+        reasons: what was tried and chosen, in sentences.
+    """
+
+    precision: Precision
+    batch_size: int
+    compiled: bool
+    seconds: float
+    reasons: tuple[str, ...] = ()
+    channels_last: bool = True
+
+
+def sample(count: int) -> np.ndarray:
+    """Rows of a trial, spread over all `count` images."""
+    return np.unique(np.linspace(0, count - 1, min(count, IMAGES)).astype(int))
+
+
+def choose_precision(
+    precision: PrecisionOption, build: Build, *, count: int, device: str, key: str
+) -> tuple[Precision, str]:
+    """What a precision comes to; ``auto`` asks :func:`landscape.hardware.resolve_precision` with a forward pass.
+
+    Args:
+        precision: as asked for.
+        build: makes an evaluator.
+        count: images there are.
+        device: where to compute.
+        key: what is evaluated: network and image size, under which the verdict is remembered.
+
+    Returns:
+        The precision, and why.
+    """
+    if precision != "auto":
+        return precision, "asked for"
+    made: dict[str, Evaluator] = {}
+
+    def seconds(name: ComputePrecision) -> float:
+        if name not in made:
+            made[name] = build(rows=sample(count), precision=name)
+        return _timed(made[name])
+
+    choice = resolve_precision("auto", resolve_device(device), cast(Trial, seconds), key=f"evaluation {key}")
+    return choice.precision, choice.reason
+
+
+def choose(
+    build: Build,
+    *,
+    count: int,
+    passes: int,
+    precision: Precision = "fp32",
+    batch_size: int | None = None,
+    compiled: Compile = "auto",
+    codes: bool = False,
+) -> Choice:
+    """Try memory layouts, batch sizes and, where the work is long enough to pay it back, compiling.
+
+    Args:
+        build: makes an evaluator.
+        count: images there are.
+        passes: how many times all of them are going to be evaluated.
+        precision: of the forward passes.
+        batch_size: taken as it is; None tries a few when the work is long.
+        compiled: ``auto`` tries it when the work is long, ``on`` and ``off`` are taken as they are.
+        codes: whether latent codes are wanted, too.
+    """
+    rows = sample(count)
+    plain = build(rows=rows, precision=precision, batch_size=batch_size)
+    each = min(_timed(plain, codes) for _ in range(2)) / len(rows)
+    reasons = [note for note in plain.notes if "memory" in note]
+    layout = True
+    if each * count * passes > _WORTH_A_TRIAL:
+        other = build(rows=rows, precision=precision, batch_size=plain.batch_size, channels_last=False)
+        _timed(other, codes)
+        gain = float(np.median([_timed(plain, codes) / _timed(other, codes) for _ in range(3)]))
+        if gain > 1.1:  # less may be a neighbour's doing
+            layout, plain, each = False, other, each / gain
+        reasons.append(f"{'channels-last' if layout else 'channels-first'} (channels-first {gain:.2f} times as fast)")
+    if batch_size is None and each * count * passes > _WORTH_A_TRIAL:
+        given = plain.batch_size
+        sizes = [size for size in (given // 2, given, 2 * given) if 0 < size <= len(rows)] or [given]
+        times = _rounds(plain, sizes, codes)
+        best = int(np.argmin(times))
+        # A neighbour's load looks like a difference: the given size stays unless another one is clearly better.
+        if given in sizes and times[best] > 0.95 * times[sizes.index(given)]:
+            best = sizes.index(given)
+        plain.batch_size, each = sizes[best], times[best] / len(rows)
+        tried = ", ".join(f"{size}: {len(rows) / t:,.0f}" for size, t in zip(sizes, times, strict=True))
+        reasons.append(f"batch size {plain.batch_size} (images/s at {tried})")
+    use = compiled == "on"
+    work = each * count * passes
+    if compiled == "auto" and work * (1 - 1 / _COMPILED_GAIN) > 2 * _COMPILATION and plain.can_compile:
+        other = build(rows=rows, precision=precision, batch_size=plain.batch_size, compiled=True, channels_last=layout)
+        began = time.perf_counter()
+        other.at(codes=codes)
+        cold = time.perf_counter() - began
+        pairs = [(_timed(plain, codes), _timed(other, codes)) for _ in range(3)]
+        gain = float(np.median([a / b for a, b in pairs]))
+        use = other.compiled and work * (1 - 1 / gain) > cold
+        verdict = "compiled" if use else "not compiled"
+        reasons.append(f"{verdict} (compiled {gain:.2f} times as fast, {cold:.0f} s to compile)")
+        if use:
+            each /= gain
+    return Choice(precision, plain.batch_size, use, each * count, tuple(reasons), layout)
+
+
+def precision_cost(
+    build: Build,
+    precision: Precision,
+    points: Sequence[tuple[Mapping[str, Tensor], Mapping[str, Tensor]]],
+    *,
+    count: int,
+) -> tuple[float, float]:
+    """What a precision costs against float32: the largest difference of mean loss and of accuracy over `points`.
+
+    Args:
+        build: makes an evaluator.
+        precision: to be judged.
+        points: weights and buffers.
+        count: images there are; a sample of them is evaluated.
+    """
+    rows = sample(count)
+    exact, rough = build(rows=rows, precision="fp32"), build(rows=rows, precision=precision)
+    loss, correct = [], []
+    for point in points:
+        a, b = exact.at(*point), rough.at(*point)
+        loss.append(abs(a.loss.mean() - b.loss.mean()))
+        correct.append(abs(a.correct.mean() - b.correct.mean()))
+    return float(max(loss)), float(max(correct))
+
+
+def _rounds(evaluator: Evaluator, sizes: list[int], codes: bool) -> list[float]:
+    """Interleaved, the fastest of three after one that warms up."""
+    times: dict[int, list[float]] = {size: [] for size in sizes}
+    for _ in range(4):
+        for size in sizes:
+            evaluator.batch_size = size
+            times[size].append(_timed(evaluator, codes))
+    return [min(each[1:]) for each in times.values()]
+
+
+def _timed(evaluator: Evaluator, codes: bool = False, **options: Any) -> float:
+    began = time.perf_counter()
+    evaluator.at(codes=codes, **options)
+    return time.perf_counter() - began

@@ -1,0 +1,107 @@
+"""Planes that directions span: principal components of a path, and random ones (Li et al. 2018)."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from landscape.errors import InputError
+from landscape.seeding import numpy_generator
+from landscape.surface.plane import Plane
+from landscape.weights import Weights, combine, dot, norm, subtract
+
+Load = Callable[[], Weights]
+
+
+def pca_plane(path: Sequence[Load], *, label: str = "w1") -> Plane:
+    """The plane of the two largest principal components of a path, through its last point (Li et al. 2018, section 7).
+
+    The Gram matrix of the displacements ``theta_t - theta_T`` is enough: with its centred eigenvectors ``v_k``,
+    ``e_k`` is ``sum_t v_kt (theta_t - theta_T)``, normalised. Three weight vectors are in memory at a time,
+    however long the path is. The signs are such that the path's first point has positive coordinates.
+
+    Args:
+        path: functions that load the weights of each point, in order.
+        label: name of the last point.
+
+    Raises:
+        InputError: fewer than three points, or points that all lie on one line.
+    """
+    if len(path) < 3:
+        raise InputError(f"the path has {len(path)} recorded points; expected at least 3 for principal components.")
+    last = path[-1]()
+    count = len(path)
+    gram = np.zeros((count, count))
+    for i in range(count - 1):
+        first = subtract(path[i](), last)
+        gram[i, i] = dot(first, first)
+        for j in range(i):
+            gram[i, j] = gram[j, i] = dot(first, subtract(path[j](), last))
+    centring = np.eye(count) - 1 / count
+    values, vectors = np.linalg.eigh(centring @ gram @ centring)
+    if values[-2] <= 1e-10 * values[-1]:
+        raise InputError("the points of the path lie on one line, so they span no plane; use a longer path.")
+    axes: list[dict[str, Tensor]] = []
+    for k in (-1, -2):
+        axis: dict[str, Tensor] | None = None
+        for share, load in zip((centring @ vectors[:, k])[:-1], path[:-1], strict=True):
+            step = subtract(load(), last)
+            axis = combine((share, step)) if axis is None else combine((1.0, axis), (share, step))
+        assert axis is not None
+        for other in axes:  # what rounding left
+            axis = combine((1.0, axis), (-dot(axis, other), other))
+        axes.append(combine((1 / norm(axis), axis)))
+    start = subtract(path[0](), last)
+    e1, e2 = (combine((math.copysign(1.0, dot(start, axis)), axis)) for axis in axes)
+    origin = {name: tensor.detach().double() for name, tensor in last.items()}
+    return Plane(origin, e1, e2, ((0.0, 0.0),), (label,), "pca")
+
+
+def random_plane(weights: Weights, *, seed: int, label: str = "w1") -> Plane:
+    """A plane of two random filter-normalised directions (Li et al. 2018, section 4).
+
+    Each filter (output channel, neuron) of a Gaussian direction gets the norm of the filter it perturbs; biases and
+    batch norm's parameters stay. The second direction is made orthogonal to the first and both get unit length,
+    so that coordinates are distances in weight space as on every plane; ``reach`` is the length of the first
+    one, the paper's step 1.
+
+    Args:
+        weights: the point in the middle.
+        seed: of the directions.
+        label: its name.
+
+    Raises:
+        InputError: the network has no weights of two or more dimensions.
+    """
+    generator = numpy_generator(seed, "evaluation", "random directions")
+    first, second = (_filter_normalised(weights, generator) for _ in range(2))
+    reach = norm(first)
+    if reach == 0:
+        raise InputError("the network has no filters other than zero to normalise random directions by.")
+    e1 = combine((1 / reach, first))
+    second = combine((1.0, second), (-dot(second, e1), e1))
+    e2 = combine((1 / norm(second), second))
+    origin = {name: tensor.detach().double() for name, tensor in weights.items()}
+    return Plane(origin, e1, e2, ((0.0, 0.0),), (label,), "random", reach)
+
+
+def directions_of(kind: Literal["pca", "random"], path: Sequence[Load], *, seed: int, label: str) -> Plane:
+    """A plane of directions through the last point of a path."""
+    return pca_plane(path, label=label) if kind == "pca" else random_plane(path[-1](), seed=seed, label=label)
+
+
+def _filter_normalised(weights: Weights, generator: np.random.Generator) -> dict[str, Tensor]:
+    direction = {}
+    for name, tensor in weights.items():
+        exact = tensor.detach().double().cpu()
+        if tensor.dim() < 2:
+            direction[name] = torch.zeros_like(exact)
+            continue
+        drawn = torch.from_numpy(generator.standard_normal(tensor.shape))
+        axes = tuple(range(1, tensor.dim()))
+        length, own = (torch.linalg.vector_norm(each, dim=axes, keepdim=True) for each in (exact, drawn))
+        direction[name] = drawn * (length / own)
+    return direction

@@ -1,0 +1,65 @@
+"""A linear model's loss along a line, by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import torch.nn.functional as F
+from matplotlib.figure import Figure
+
+from landscape.errors import InputError
+from landscape.surface import Profile
+
+
+def test_the_line_equals_cross_entropy_by_hand(task, linear, tmp_path) -> None:
+    network, weights = linear
+    a, b = weights(0), weights(1)
+    profile = Profile.between(a, b, task, network=network, points=7, precision="fp64", progress=False)
+    assert {0.0, 1.0} <= set(profile.t.tolist())
+    assert (profile.t[0], profile.t[-1]) == (-0.25, 1.25)
+    inputs = ((torch.from_numpy(task.images.pixels).double() / 255 - 0.5) / 0.25).flatten(1)
+    labels, rows = torch.from_numpy(task.images.labels), task.source_rows("in")
+    losses = []
+    for t in profile.t:
+        w = {name: (1 - t) * a[name].double() + t * b[name].double() for name in a}
+        logits = inputs @ w["linear.weight"].T + w["linear.bias"]
+        losses.append(F.cross_entropy(logits[rows], labels[rows]).item())
+    np.testing.assert_allclose(profile.values["train_loss"], losses, rtol=1e-5)
+    # Cross entropy is convex in a linear model's weights: no barrier.
+    assert profile.barrier() == pytest.approx(0.0, abs=1e-9)
+    assert profile.distance == pytest.approx(float(sum((a[n] - b[n]).double().square().sum() for n in a) ** 0.5))
+    table = pd.read_csv(profile.save(tmp_path / "line.csv"))
+    np.testing.assert_allclose(table["train_loss"], profile.values["train_loss"])
+    assert "<table" in profile._repr_html_()
+    ax = profile.plot(Figure().add_subplot())
+    np.testing.assert_allclose(ax.get_lines()[0].get_ydata(), profile.values["train_loss"])
+
+
+def test_a_barrier_is_the_rise_above_the_chord() -> None:
+    t = np.array([-0.5, 0.0, 0.5, 1.0, 1.5])
+    profile = Profile(t, {"train_loss": np.array([9.0, 1.0, 5.0, 3.0, 9.0])}, 1.0, ("a", "b"))
+    assert profile.barrier() == pytest.approx(5.0 - 2.0)
+    with pytest.raises(InputError, match="no panel 'loss'"):
+        profile.barrier("loss")
+
+
+def test_running_statistics_are_interpolated_and_the_ends_are_exact(task, network_of) -> None:
+    from landscape.checkpoint import Checkpoint
+    from landscape.evaluation import Evaluator
+
+    networks = [network_of(seed, batch_norm=True) for seed in range(2)]
+    ends = [Checkpoint(model={n: t.clone() for n, t in network.state_dict().items()}) for network in networks]
+    profile = Profile.between(*ends, task, network=networks[0], points=3, beyond=0.0, progress=False)
+    for value, network in zip(profile.values["train_loss"][[0, -1]], networks, strict=True):
+        direct = Evaluator(network, task.images.pixels, task.images.labels, fold=False).at()
+        expected = direct.loss[task.source_rows("in")].mean()
+        # Plain weights have the given network's buffers; checkpoints have their own.
+        assert value == pytest.approx(expected, rel=1e-4)
+
+
+def test_mistakes(task, linear) -> None:
+    network, weights = linear
+    with pytest.raises(InputError, match="identical weights"):
+        Profile.between(weights(0), weights(0), task, network=network, progress=False)
+    with pytest.raises(InputError, match="got 1 points"):
+        Profile.between(weights(0), weights(1), task, network=network, points=1, progress=False)
