@@ -69,9 +69,11 @@ class Checkpoint:
         Raises:
             InputError: the checkpoint belongs to another architecture; names the first tensor that differs.
         """
-        expected = dict(network.named_parameters())
-        self._check_names({name: tuple(p.shape) for name, p in [*expected.items(), *network.named_buffers()]})
-        return {name: self.model[name] for name in expected}
+        # A state dict names a shared parameter twice, and leaves out buffers that the network makes itself.
+        saved = {name: tuple(t.shape) for name, t in network.state_dict().items() if isinstance(t, Tensor)}
+        made = {name: tuple(b.shape) for name, b in network.named_buffers() if name not in saved}
+        self._check_names(saved, made)
+        return {name: self.model[name] for name, _ in network.named_parameters()}
 
     def buffers(self, network: nn.Module) -> dict[str, Tensor]:
         """The buffers of `network` that this checkpoint holds."""
@@ -85,11 +87,11 @@ class Checkpoint:
                 if name in self.model:
                     tensor.copy_(self.model[name])
 
-    def _check_names(self, expected: Mapping[str, tuple[int, ...]]) -> None:
-        persistent = {name for name in expected if name in self.model}
-        missing = [name for name in expected if name not in self.model and not name.endswith("num_batches_tracked")]
+    def _check_names(self, saved: Mapping[str, tuple[int, ...]], made: Mapping[str, tuple[int, ...]]) -> None:
+        expected = {**saved, **made}
+        missing = [name for name in saved if name not in self.model and not name.endswith("num_batches_tracked")]
         extra = [name for name in self.model if name not in expected]
-        for name in sorted(persistent):
+        for name in sorted(expected.keys() & self.model.keys()):
             got = tuple(self.model[name].shape)
             if got != expected[name]:
                 raise InputError(
@@ -138,7 +140,7 @@ class Checkpoint:
                 f"{path} has checkpoint format {about.get('format')}; this version reads {FORMAT}. "
                 "Use the version of the package that wrote it."
             )
-        lacking = [name for name in _ABOUT if not isinstance(about.get(name), _ABOUT[name])]
+        lacking = [name for name, kind in _ABOUT.items() if name not in about or not isinstance(about[name], kind)]
         if lacking:
             raise InputError(
                 f"{path} is no checkpoint of this package: its metadata have no usable {', '.join(lacking)}. Give a "
@@ -146,9 +148,11 @@ class Checkpoint:
             )
         try:
             config = RunConfig.from_dict(about["config"]) if about["config"] else None
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
         except (TypeError, KeyError, ValueError, AttributeError) as error:
             raise InputError(
-                f"{path} was written by a version with other options ({error}). Use the version that wrote it."
+                f"{path} was written by a version with other options ({error}); use the version that wrote it."
             ) from error
         return cls(
             model=_under("model/", tensors),

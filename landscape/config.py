@@ -178,7 +178,8 @@ class RunConfig:
     dropout: float = 0.0
     """Dropout on the latent code."""
     batch_norm: Literal["auto", "frozen", "train"] = "auto"
-    """Running statistics fixed (affine weights are still trained), or not; auto: frozen when pretrained."""
+    """Running statistics fixed (affine weights are still trained), or not; auto: frozen when pretrained; a network of
+    your own whose running statistics are all still at their initial values is trained."""
 
     lr: float = 5e-5
     """Adam's learning rate."""

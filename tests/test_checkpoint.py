@@ -124,7 +124,7 @@ def test_another_file_is_said_to_be_no_safetensors_file(tmp_path: Path, content:
         (
             '{"format":1,"config":{"nonsense":1},"step":1,"kind":"raw","classes":[],"domains":[],"split_digest":"",'
             '"metrics":{}}',
-            "version with other options",
+            r"a\.safetensors: the stored configuration has unknown settings",
         ),
     ],
 )
@@ -184,6 +184,26 @@ def test_wrapped_names_are_stripped_with_a_note(tmp_path: Path) -> None:
     assert loaded.model.keys() == model.state_dict().keys()
     assert len(loaded.notes) == 2
     assert loaded.config is None
+
+
+class Unusual(nn.Module):
+    """A buffer that no state dict holds, and a parameter with two names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(2, 2)
+        self.second = self.first
+        self.register_buffer("index", torch.arange(2), persistent=False)
+
+
+def test_a_state_dict_fits_the_network_that_made_it() -> None:
+    source, target = Unusual(), Unusual()
+    Checkpoint(model=source.state_dict()).load_into(target)
+    assert torch.equal(target.first.weight, source.first.weight)
+    # Plain weights take the buffers of the network beside them: those are nothing foreign either.
+    everything = {**source.state_dict(), **dict(source.named_buffers())}
+    weights = Checkpoint(model=everything).weights(target)
+    assert list(weights) == ["first.weight", "first.bias"]
 
 
 def test_another_architecture_is_named_by_its_first_tensor(tmp_path: Path) -> None:

@@ -274,7 +274,8 @@ def _stops(opened: Opened, *, ends_only: bool) -> tuple[Stop, ...]:
         if run is not None:
             before = [point for point in run.checkpoints(checkpoint.kind) if point[0] < checkpoint.step]
         stops += [Stop(label, step, path, file_digest(path), False) for step, path in before]
-        last: Path | Checkpoint = checkpoint.path or checkpoint
+        # A bare state dict's names have been fitted to the network's; the file still has its own.
+        last: Path | Checkpoint = checkpoint.path if checkpoint.config and checkpoint.path else checkpoint
         code = content_digest(checkpoint)
         stops.append(Stop(label, checkpoint.step, last, code, True))
     return tuple(stops)

@@ -87,7 +87,10 @@ def measure(
                     },
                 )
             )
-    if any(checkpoint.config and checkpoint.config.batch_norm == "train" for checkpoint in setting.checkpoints):
+    configs = [checkpoint.config for checkpoint in setting.checkpoints if checkpoint.config]
+    if any(
+        config.batch_norm == "train" or (config.batch_norm, config.weights) == ("auto", "none") for config in configs
+    ):
         notes.append("running statistics of batch norm stay those of the checkpoint at every point")
     if overflowed := sum(curve.overflowed for curve in curves):
         notes.append(f"{overflowed} samples overflowed: their loss is not finite, and neither is their mean")

@@ -45,11 +45,13 @@ def fit_names(
         if filled <= places.keys() and required <= filled and len(filled) == len(way) and way not in ways:
             ways.append(way)
     fitting = [way for way in ways if all(tensors[old].shape == places[new].shape for old, new in way.items())]
+    # All names are used and all places filled, so two prefixes can hardly both do; if they did, none would be right.
     if len(fitting) != 1:
-        raise InputError(f"{source} does not fit the network: {_reason(tensors, places, required, ways, fitting)}.")
+        raise InputError(f"{source} does not fit the network: {_reason(tensors, places, required, ways)}.")
     (way,) = fitting
-    examples = [pair for pair in way.items() if pair[0] != pair[1]]
-    shown = " and ".join(f"{old} as {new}" for old, new in dict.fromkeys([examples[0], examples[-1]]))
+    # The first of the classifier and the first of the backbone.
+    examples = {new.startswith("classifier."): f"{old} as {new}" for old, new in reversed(way.items())}
+    shown = " and ".join(examples[head] for head in sorted(examples))
     return {new: tensors[old] for old, new in way.items()}, f"{source}: renamed its tensors for the network ({shown})"
 
 
@@ -74,10 +76,7 @@ def _reason(
     places: Mapping[str, Tensor],
     required: set[str],
     ways: list[dict[str, str]],
-    fitting: list[dict[str, str]],
 ) -> str:
-    if len(fitting) > 1:
-        return f"its names can be renamed in {len(fitting)} ways; rename them to {_few(places)} yourself"
     for way in ways:
         for old, new in way.items():
             if tensors[old].shape != places[new].shape:

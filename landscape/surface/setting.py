@@ -106,7 +106,9 @@ def _paths(checkpoints: Sequence[Checkpoint]) -> tuple[tuple[RecordedPath, ...],
     for checkpoint in checkpoints[1:]:
         run = run_of(checkpoint)
         if run is None:
-            notes.append(f"no path is drawn for {checkpoint.label}: it lies in no run's folder")
+            notes.append(
+                f"no path is drawn for {checkpoint.label}: it lies in no run's folder, or that run's trunk is not beside it"
+            )
         elif all(run.folder != other.folder for other, _ in found):
             found.append((run, checkpoint))
     labels = [DISPLAY_NAMES[run.config.algorithm] for run, _ in found]
