@@ -36,7 +36,7 @@ def another(item: dataclasses.Field, value: Any) -> Any:
     if item.type in (float, float | None):
         return 0.125 if value is None else value + 0.125
     if item.type is int:
-        return value + 1
+        return value + 2  # directions come in pairs, and one domain is no mixture
     return ("a", "b") if item.type == tuple[str, ...] else "other"
 
 
@@ -93,6 +93,12 @@ def test_mixup_settings_matter_to_runs_that_mix(item: dataclasses.Field) -> None
     tracked = item.name == "momentum"
     assert (erm.replace(mixup=mixup).hash() != erm.hash()) == tracked
     assert (fgmix.replace(mixup=mixup).trunk_hash() != fgmix.trunk_hash()) == tracked
+
+
+@pytest.mark.parametrize(("name", "value"), [("directions", 7), ("domains_per_mixup", 1)])
+def test_settings_that_cannot_mix_are_refused(name: str, value: int) -> None:
+    with pytest.raises(InputError, match=f"{name.replace('_', '-')} is {value}; expected"):
+        MixupConfig(**{name: value})
 
 
 def test_all_algorithms_share_a_trunk() -> None:

@@ -25,6 +25,15 @@ def test_example_makes_a_plan(example: str, tmp_path: Path, monkeypatch: pytest.
         "def build(classes):\n"
         "    return build_network('small_cnn', num_classes=classes, weights='none')\n"
     )
+    for name, domains, classes in (
+        ("my_images", ("photos", "paintings", "sketches"), ("dog", "house")),
+        ("data/PACS", ("art_painting", "cartoon", "photo", "sketch"), ("dog", "house")),
+    ):
+        for domain in domains:
+            for label in classes:
+                (tmp_path / name / domain / label).mkdir(parents=True)
+                (tmp_path / name / domain / label / "0.png").touch()  # listed, not opened
+    example = example.replace("--data-dir /data", f"--data-dir {tmp_path}/data")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     train_command.main([*shlex.split(example), "--dry-run", "--precision", "fp32"])
