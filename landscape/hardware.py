@@ -104,7 +104,7 @@ def cpu_has_bf16() -> bool:
 def step_timer(build: Callable[[], nn.Module], image_size: int, *, batch_size: int | None = None) -> Trial:
     """A trial for :func:`resolve_precision`: forward and backward of a network on random images, on the CPU.
 
-    It runs on one thread: two threads beside a busy neighbour may wait for each other for seconds.
+    It runs on one thread and counts that thread's processor time, which a busy neighbour hardly changes.
 
     Args:
         build: makes the network; called only if the trial is really made.
@@ -123,11 +123,11 @@ def step_timer(build: Callable[[], nn.Module], image_size: int, *, batch_size: i
                 if not networks:
                     networks.append(to_channels_last(build(), cpu).train())
                 images = torch.rand(count, 3, image_size, image_size).contiguous(memory_format=torch.channels_last)
-                began = time.perf_counter()
+                began = time.thread_time()
                 with autocast(cpu, precision):
                     logits = networks[0](images)
                 logits.float().square().mean().backward()
-                return time.perf_counter() - began
+                return time.thread_time() - began
         finally:
             torch.set_num_threads(threads)
 
