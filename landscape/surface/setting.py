@@ -107,7 +107,7 @@ def _paths(checkpoints: Sequence[Checkpoint]) -> tuple[tuple[RecordedPath, ...],
         run = run_of(checkpoint)
         if run is None:
             notes.append(
-                f"no path is drawn for {checkpoint.label}: it lies in no run's folder, or that run's trunk is not beside it"
+                f"no path is drawn for {checkpoint.label}: it lies in no run's folder, or without that run's trunk"
             )
         elif all(run.folder != other.folder for other, _ in found):
             found.append((run, checkpoint))
