@@ -21,7 +21,7 @@ PACKAGE = ROOT / "landscape"
 
 # A module imports only from those before it, or from its own part of the package.
 FLOORS = (
-    ("errors", "seeding", "storage", "config", "command"),
+    ("errors", "seeding", "storage", "config", "command", "overrides"),
     ("weights", "hardware", "checkpoint"),
     ("data", "models", "evaluation"),
     ("fgmix", "algorithms", "training", "train", "mixture", "opened"),

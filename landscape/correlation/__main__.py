@@ -1,7 +1,7 @@
 """Learned compatibility scores against gradient cosine: ``python -m landscape.correlation RUN``."""
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -10,6 +10,7 @@ import tyro
 from landscape import command
 from landscape.config import Device
 from landscape.errors import InputError
+from landscape.overrides import Overrides
 
 if TYPE_CHECKING:
     from landscape.correlation.plan import Plan
@@ -55,20 +56,7 @@ class CorrelationOptions:
     """Draw this stored result again, without any model."""
     dry_run: bool = False
     """Print the plan and its estimated time, and stop."""
-    root: Path = Path("checkpoints")
-    """Folder of the run folders."""
-    model: str | None = None
-    """Network, in place of the checkpoint's own; needed for package.module:function."""
-    data: str | None = None
-    """Data, in place of the checkpoint's own."""
-    data_dir: str | None = None
-    """Folder that holds the downloaded data sets."""
-    target: str | None = None
-    """Domain that is left out, in place of the checkpoint's own."""
-    domains: tuple[str, ...] = ()
-    """Domains to use, in place of the checkpoint's own."""
-    image_size: int | None = None
-    """Side of the images in pixels, in place of the checkpoint's own."""
+    overrides: Annotated[Overrides, tyro.conf.arg(name="")] = field(default_factory=Overrides)
     device: Device = "auto"
     """Where to compute."""
     precision: Literal["fp32", "bf16", "fp64"] = "fp32"
@@ -96,16 +84,7 @@ def main(args: list[str] | None = None) -> None:
     from landscape.correlation.setting import Setting
 
     print("opening checkpoint and data", file=sys.stderr)
-    setting = Setting.at(
-        options.checkpoint[0],
-        options.data,
-        network=options.model,
-        root=options.root,
-        data_dir=options.data_dir,
-        target=options.target,
-        domains=options.domains or None,
-        image_size=options.image_size,
-    )
+    setting = Setting.at(options.checkpoint[0], **options.overrides.keywords())
     plan = Plan.of(
         setting,
         pairs=options.pairs,

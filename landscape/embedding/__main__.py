@@ -11,6 +11,7 @@ from landscape import command
 from landscape.config import Device
 from landscape.embedding.recipe import Recipe
 from landscape.errors import InputError
+from landscape.overrides import Overrides
 
 if TYPE_CHECKING:
     from landscape.opened import Opened
@@ -44,24 +45,7 @@ class EmbeddingOptions:
     """Draw these stored results again, without any model."""
     dry_run: bool = False
     """Print the plan and its estimated time, and stop."""
-    root: Path = Path("checkpoints")
-    """Folder of the run folders."""
-    model: str | None = None
-    """Network, in place of the checkpoints' own; needed for bare state dicts and for package.module:function."""
-    head: Literal["linear", "nonlinear"] | None = None
-    """Its classifier, likewise."""
-    data: str | None = None
-    """Data, in place of the checkpoints' own; needed for bare state dicts."""
-    data_dir: str | None = None
-    """Folder that holds the downloaded data sets."""
-    target: str | None = None
-    """Domain left out of training, in place of the checkpoints' own; needed for bare state dicts."""
-    domains: tuple[str, ...] = ()
-    """Domains to use, in place of the checkpoints' own."""
-    image_size: int | None = None
-    """Side of the images in pixels, in place of the checkpoints' own."""
-    seed: int | None = None
-    """Trial seed of the split, in place of the checkpoints' own."""
+    overrides: Annotated[Overrides, tyro.conf.arg(name="")] = field(default_factory=Overrides)
     device: Device = "auto"
     """Where to compute."""
     precision: Literal["fp32", "bf16", "fp64"] = "fp32"
@@ -84,18 +68,7 @@ def main(args: list[str] | None = None) -> None:
     from landscape.opened import Opened
 
     print("opening checkpoints and data", file=sys.stderr)
-    opened = Opened.open(
-        options.checkpoints,
-        options.data,
-        network=options.model,
-        root=options.root,
-        head=options.head,
-        data_dir=options.data_dir,
-        target=options.target,
-        domains=options.domains or None,
-        image_size=options.image_size,
-        seed=options.seed,
-    )
+    opened = Opened.open(options.checkpoints, **options.overrides.keywords())
     if options.dry_run:
         _dry_run(opened, options)
         return

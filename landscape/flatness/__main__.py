@@ -1,15 +1,16 @@
 """Flatness curves and curvature of checkpoints: ``python -m landscape.flatness RUN ...``."""
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
 from landscape import command
 from landscape.config import Device
 from landscape.errors import InputError
+from landscape.overrides import Overrides
 
 if TYPE_CHECKING:
     from landscape.flatness.setting import Setting
@@ -77,24 +78,7 @@ class FlatnessOptions:
     """Draw this stored result again, without any model."""
     dry_run: bool = False
     """Print the plan and its estimated time, and stop."""
-    root: Path = Path("checkpoints")
-    """Folder of the run folders."""
-    model: str | None = None
-    """Network, in place of the checkpoints' own; needed for bare state dicts and for package.module:function."""
-    head: Literal["linear", "nonlinear"] | None = None
-    """Its classifier, likewise."""
-    data: str | None = None
-    """Data, in place of the checkpoints' own; needed for bare state dicts."""
-    data_dir: str | None = None
-    """Folder that holds the downloaded data sets."""
-    target: str | None = None
-    """Target domain, in place of the checkpoints' own; needed for bare state dicts."""
-    domains: tuple[str, ...] = ()
-    """Domains to use, in place of the checkpoints' own."""
-    image_size: int | None = None
-    """Side of the images in pixels, in place of the checkpoints' own."""
-    seed: int | None = None
-    """Trial seed of the split, in place of the checkpoints' own."""
+    overrides: Annotated[Overrides, tyro.conf.arg(name="")] = field(default_factory=Overrides)
     device: Device = "auto"
     """Where to compute."""
     precision: Literal["fp32", "bf16", "fp64"] = "fp32"
@@ -125,13 +109,10 @@ def _curves(options: FlatnessOptions) -> None:
 
     setting = Setting.of(
         options.checkpoints,
-        options.data,
-        network=options.model,
-        root=options.root,
         groups_from=options.groups_from,
         subset=options.subset,
         subset_seed=options.direction_seed,
-        **_changes(options),
+        **options.overrides.keywords(),
     )
     task = setting.task
     print(
@@ -166,9 +147,7 @@ def _curvature(options: FlatnessOptions) -> None:
     from landscape.flatness.report import report_path
     from landscape.opened import Opened
 
-    opened = Opened.open(
-        options.checkpoints, options.data, network=options.model, root=options.root, **_changes(options)
-    )
+    opened = Opened.open(options.checkpoints, **options.overrides.keywords())
     plan = CurvaturePlan.of(
         opened,
         scopes=options.scope,
@@ -197,17 +176,6 @@ def _curvature(options: FlatnessOptions) -> None:
     path, written = draw_path(plan, out=options.out or Path("figures"), formats=options.format, device=options.device)
     print(report_path(path))
     _said(written)
-
-
-def _changes(options: FlatnessOptions) -> dict[str, Any]:
-    return {
-        "head": options.head,
-        "data_dir": options.data_dir,
-        "target": options.target,
-        "domains": options.domains or None,
-        "image_size": options.image_size,
-        "seed": options.seed,
-    }
 
 
 def _said(written: list[Path]) -> None:

@@ -1,7 +1,7 @@
 """The loss surface through three checkpoints: ``python -m landscape.surface A B C``."""
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -11,6 +11,7 @@ import tyro
 from landscape import command
 from landscape.config import Device
 from landscape.errors import InputError
+from landscape.overrides import Overrides
 
 if TYPE_CHECKING:
     from landscape.surface.options import Options
@@ -55,24 +56,7 @@ class SurfaceOptions:
     """Draw this stored result again, without any model."""
     dry_run: bool = False
     """Print the plan and its estimated time, and stop."""
-    root: Path = Path("checkpoints")
-    """Folder of the run folders."""
-    model: str | None = None
-    """Network, in place of the checkpoints' own; needed for bare state dicts and for package.module:function."""
-    head: Literal["linear", "nonlinear"] | None = None
-    """Its classifier, likewise."""
-    data: str | None = None
-    """Data, in place of the checkpoints' own; needed for bare state dicts."""
-    data_dir: str | None = None
-    """Folder that holds the downloaded data sets."""
-    target: str | None = None
-    """Domain to test on, in place of the checkpoints' own; needed for bare state dicts."""
-    domains: tuple[str, ...] = ()
-    """Domains to use, in place of the checkpoints' own."""
-    image_size: int | None = None
-    """Side of the images in pixels, in place of the checkpoints' own."""
-    seed: int | None = None
-    """Trial seed of the split, in place of the checkpoints' own."""
+    overrides: Annotated[Overrides, tyro.conf.arg(name="")] = field(default_factory=Overrides)
     device: Device = "auto"
     """Where to compute."""
     precision: Literal["auto", "fp32", "bf16", "tf32", "fp64"] = "fp32"
@@ -112,20 +96,9 @@ def main(args: list[str] | None = None) -> None:
     from landscape.surface.setting import Setting
 
     print("opening checkpoints and data", file=sys.stderr)
-    opened = {
-        "data": options.data,
-        "network": options.model,
-        "root": options.root,
-        "head": options.head,
-        "data_dir": options.data_dir,
-        "target": options.target,
-        "domains": options.domains or None,
-        "image_size": options.image_size,
-        "seed": options.seed,
-    }
     first, *others = options.checkpoints
     through = partial(Setting.through, first, *others) if others else partial(Setting.around, first)
-    setting = through(**opened)
+    setting = through(**options.overrides.keywords())
     task = setting.task
     print(
         f"{task.images.name}, target {task.target}: {len(task.images):,} images, of which "
