@@ -50,7 +50,7 @@ def main(args: list[str] | None = None) -> None:
     config = PRESETS["quick"].replace(target=options.target, seed=options.seed)
     print(
         f"demo: ERM and FGMix on SixStyles, target {config.target}, {config.steps} steps of 3 x {config.batch_size} "
-        f"images of {config.image_size} px, from one trunk of {config.trunk_steps} steps; about 5 minutes on 2 cores."
+        f"images of {config.image_size} px, from one trunk of {config.trunk_steps} steps; about 4 minutes on 2 cores."
     )
     task = open_task(config)
     runs = {name: train(config.replace(algorithm=name), root=options.root, task=task) for name in ("erm", "fgmix")}
