@@ -78,6 +78,8 @@ class Evaluator:
             raise InputError(f"precision tf32 needs a CUDA device, and this is {self.device}; use fp32.")
         self.precision = precision
         self.rows = np.arange(len(pixels)) if rows is None else np.asarray(rows, dtype=np.int64)
+        if batch_size is not None and batch_size < 1:
+            raise InputError(f"the batch size is {batch_size}; expected at least 1.")
         self.batch_size = batch_size or _batch_size(self.device, pixels.shape[1])
         network = _plain(network)
         self.mean = colour(getattr(network, "mean", IMAGENET_MEAN) if mean is None else mean, "mean")

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from landscape.config import DISPLAY_NAMES
 from landscape.plots import theme
 from landscape.plots.levels import Levels, loss_levels
 from landscape.plots.surface import are_few, axis_ratio, colour_bar, new_figure, plot_surface
@@ -72,7 +73,7 @@ def caption(surface: Surface, *, levels: Levels | None = None, note: str = "") -
         n = about["n"]
         losses = f"Train loss: all {n['train']:,} training images"
         if n.get("mixup"):
-            losses += f"; FGMix train loss: the same and {n['mixup']:,} mixup codes"
+            losses += f"; {mixing_name(surface)} train loss: the same and {n['mixup']:,} mixup codes"
         dots = " (dots)" if are_few(surface) or not surface.measured.all() else ""
         grid = f"{len(surface.x)} x {len(surface.y)} measured points{dots}, linear between them"
         if (refined := about.get("adaptive")) is not None:
@@ -116,7 +117,7 @@ def row_panels(surface: Surface) -> list[tuple[str, str, tuple[str, ...]]]:
     if "fgmix_train_loss" in surface.panels:
         mixed = tuple(label for label in everything if label not in plain)
         panels.append(("train_loss", "ERM train loss", plain or everything))
-        panels.append(("fgmix_train_loss", "FGMix train loss", mixed or everything))
+        panels.append(("fgmix_train_loss", f"{mixing_name(surface)} train loss", mixed or everything))
     else:
         panels.append(("train_loss", "train loss", everything))
     panels.append(("test_accuracy", f"test accuracy, {target}", everything))
@@ -149,3 +150,9 @@ def _legend_handles(surface: Surface) -> list[Line2D]:
             Line2D([], [], ls="", marker=".", color="black", ms=3.0, mec="white", mew=0.3, label="measured point")
         )
     return handles
+
+
+def mixing_name(surface: Surface) -> str:
+    """The algorithm whose policy weighs the mixup codes: FGMix, or one of its variants."""
+    mixup = surface.about.get("mixup") or {}
+    return DISPLAY_NAMES.get(mixup.get("algorithm", "fgmix"), "FGMix")

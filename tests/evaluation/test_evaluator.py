@@ -230,3 +230,10 @@ def test_errors(data, change, sentence):
     options = {"network": make(), "pixels": data[0], "labels": data[1], **change}
     with pytest.raises(InputError, match=sentence):
         Evaluator(**options).at()
+
+
+@pytest.mark.parametrize("size", [0, -5])
+def test_a_batch_size_below_one_is_refused(size: int) -> None:
+    pixels, labels = np.zeros((2, 8, 8, 3), np.uint8), np.zeros(2, np.int64)
+    with pytest.raises(InputError, match="expected at least 1"):
+        Evaluator(nn.Sequential(nn.Flatten(), nn.Linear(192, 2)), pixels, labels, batch_size=size)
