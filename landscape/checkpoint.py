@@ -155,8 +155,8 @@ class Checkpoint:
                 f"{path} was written by a version with other options ({error}); use the version that wrote it."
             ) from error
         return cls(
-            model=_under("model/", tensors),
-            algorithm=_under("algorithm/", tensors),
+            model=tensors_under("model/", tensors),
+            algorithm=tensors_under("algorithm/", tensors),
             config=config,
             step=about["step"],
             kind=about["kind"],
@@ -276,5 +276,6 @@ def _plain_names(tensors: Mapping[str, Tensor], path: Path) -> tuple[dict[str, T
     return {plain: tensors[name] for name, plain in names.items()}, tuple(notes)
 
 
-def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def tensors_under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose names begin with `prefix`, without it."""
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from landscape.algorithms import ERM
-from landscape.checkpoint import load_tensors, save_tensors
+from landscape.checkpoint import load_tensors, save_tensors, tensors_under
 from landscape.errors import InputError
 from landscape.training.averaging import WeightAverage
 
@@ -31,11 +31,11 @@ def load_state(path: Path, algorithm: ERM, average: WeightAverage) -> int:
     tensors, about = load_tensors(path)
     if about is None:
         raise InputError(f"{path} is no training state of this package; delete it to start the run again.")
-    algorithm.network.load_state_dict(_under("model/", tensors))
-    algorithm.load_tensors(_under("algorithm/", tensors))
-    average.load_tensors(_under("average/", tensors))
+    algorithm.network.load_state_dict(tensors_under("model/", tensors))
+    algorithm.load_tensors(tensors_under("algorithm/", tensors))
+    average.load_tensors(tensors_under("average/", tensors))
     for name, optimizer in algorithm.optimizers.items():
-        _restore_optimizer(optimizer, _under(f"optimizer/{name}/", tensors))
+        _restore_optimizer(optimizer, tensors_under(f"optimizer/{name}/", tensors))
     return int(about["step"])
 
 
@@ -71,7 +71,3 @@ def _restore_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> N
         else:
             value = torch.empty_like(parameter, memory_format=torch.preserve_format).copy_(saved)
         optimizer.state[parameter][key] = value.detach()
-
-
-def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
