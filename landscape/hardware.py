@@ -23,6 +23,7 @@ Trial = Callable[[ComputePrecision], float]
 WORTHWHILE = 1.3
 """bf16 costs accuracy, so it has to be at least this many times faster."""
 _TRIAL_SECONDS = 3.0
+_LEAST_ROUNDS = 3
 _NATIVE_BF16 = ("amx_bf16", "amx_tile", "avx512_bf16", "bf16", "sve_bf16")
 
 
@@ -62,8 +63,7 @@ def resolve_precision(
 
     CUDA: bf16 where it is native. MPS: fp32. CPU: fp32, unless the CPU has bf16 matrix instructions *and* the
     trial finds bf16 at least 1.3 times faster. Precision is part of a run's identity, so a trial's verdict is
-    stored in the cache folder, under the CPU's model, torch's version, the thread count and `key`: it does
-    not flip between calls.
+    stored in the cache folder, under the CPU's model, torch's version and `key`: it does not flip between calls.
 
     Args:
         precision: ``auto``, ``fp32`` or ``bf16``; the latter two are taken as they are.
@@ -163,7 +163,8 @@ def to_channels_last(network: nn.Module, device: torch.device) -> nn.Module:
 
 
 def _remembered_trial(trial: Trial, key: str) -> PrecisionChoice:
-    about = {"cpu": _cpu_model(), "torch": torch.__version__, "threads": torch.get_num_threads(), "key": key}
+    # Not the number of threads: a run would have another name when it is continued with fewer of them.
+    about = {"cpu": _cpu_model(), "torch": torch.__version__, "key": key}
     path = cache_folder() / "precision" / f"{digest(json.dumps(about, sort_keys=True))}.json"
     if (known := _read_choice(path)) is not None:
         return known
@@ -181,17 +182,23 @@ def _read_choice(path: Path) -> PrecisionChoice | None:
 
 
 def _try_both(trial: Trial) -> PrecisionChoice:
-    """Interleaved rounds after one that warms up; the fastest step of each precision counts."""
+    """Interleaved rounds after one that warms up and never counts; the fastest step of each precision decides.
+
+    A busy machine must not cut the trial down to a first step: that one builds kernels, in float32 more of them.
+    """
     began = time.perf_counter()
+    rounds: dict[ComputePrecision, list[float]] = {"fp32": [], "bf16": []}
     try:
-        warm_up = {name: trial(name) for name in ("fp32", "bf16")}
-        rounds: dict[str, list[float]] = {"fp32": [], "bf16": []}
-        while len(rounds["bf16"]) < 5 and time.perf_counter() - began + sum(warm_up.values()) < _TRIAL_SECONDS:
-            for name in ("fp32", "bf16"):
-                rounds[name].append(trial(name))
+        for name in rounds:
+            trial(name)
+        while (done := len(rounds["bf16"])) < 5:
+            if done >= _LEAST_ROUNDS and time.perf_counter() - began > _TRIAL_SECONDS:
+                break
+            for name, seconds in rounds.items():
+                seconds.append(trial(name))
     except RuntimeError as error:
         return PrecisionChoice("fp32", f"the trial in bf16 failed: {error}")
-    best = {name: min(rounds[name] or [warm_up[name]]) for name in ("fp32", "bf16")}
+    best = {name: min(seconds) for name, seconds in rounds.items()}
     ratio = best["fp32"] / best["bf16"]
     reason = f"in a trial a bf16 step took {best['bf16']:.3g} s, a float32 step {best['fp32']:.3g} s"
     return PrecisionChoice("bf16" if ratio >= WORTHWHILE else "fp32", reason)

@@ -1,7 +1,7 @@
 """Training: a straight loop, runs that resume by themselves, weight averaging, recording."""
 
-from landscape.training.engine import TrainingDiverged, plan, train
+from landscape.training.engine import TrainingDiverged, locate, plan, train
 from landscape.training.run import Run, resolve
 from landscape.training.summary import evaluations, select, summarise
 
-__all__ = ["Run", "TrainingDiverged", "evaluations", "plan", "resolve", "select", "summarise", "train"]
+__all__ = ["Run", "TrainingDiverged", "evaluations", "locate", "plan", "resolve", "select", "summarise", "train"]

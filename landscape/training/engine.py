@@ -65,7 +65,7 @@ def train(
     """
     task = task or open_task(config, progress=progress)
     check_mixable(config, task)
-    run = _run_of(config, root, share_trunk, task.images)
+    run = locate(config, root=root, share_trunk=share_trunk, images=task.images)
     for existing in (run, run.trunk):
         _check_same_data(existing, task)
     if run.is_done():
@@ -83,7 +83,7 @@ def train(
 
 def plan(config: RunConfig, *, root: Path | str = "checkpoints", share_trunk: bool = True) -> str:
     """What :func:`train` would do, in a few lines."""
-    run = _run_of(config, root, share_trunk, list_images(config.data, data_dir=config.data_dir, domains=config.domains))
+    run = locate(config, root=root, share_trunk=share_trunk)
     lines = [f"run:   {run.folder}"]
     if run.is_done():
         return f"{lines[0]}\nfinished: nothing to do"
@@ -98,8 +98,22 @@ def plan(config: RunConfig, *, root: Path | str = "checkpoints", share_trunk: bo
     return "\n".join(lines)
 
 
-def _run_of(config: RunConfig, root: Path | str, share_trunk: bool, images: DomainImages | Listing) -> Run:
-    """The run that a configuration means, whichever way its data and domains are spelled."""
+def locate(
+    config: RunConfig,
+    *,
+    root: Path | str = "checkpoints",
+    share_trunk: bool = True,
+    images: DomainImages | Listing | None = None,
+) -> Run:
+    """The run that a configuration means, whichever way its data and domains are spelled; it need not exist yet.
+
+    Args:
+        config: the run.
+        root: the folder of run folders.
+        share_trunk: whether a new run branches from a shared trunk.
+        images: its images, if they are listed already.
+    """
+    images = images or list_images(config.data, data_dir=config.data_dir, domains=config.domains)
     data = config.data.lower() if config.data.lower() == images.name.lower() else str(Path(config.data))
     names = {
         name: domain_name(name, images.domains, images.aliases, kind="domain")
