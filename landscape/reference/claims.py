@@ -1,0 +1,66 @@
+"""What the two papers claim, as data: ``claims()``, read from claims.toml.
+
+The list was made from the papers before any run of ours was looked at. How a claim is tested on runs is in
+:mod:`landscape.figures.ledger`, under the claim's id.
+"""
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One statement of a paper.
+
+    Attributes:
+        id: short name.
+        paper: which one.
+        place: section, table or figure.
+        claim: the statement, in our words, with the printed numbers.
+        setting: for what it is made.
+        statistic: the number that tests it.
+        unit: of that number.
+        claimed: the range in which the number lies if the claim holds; open at both ends, or a single number.
+        data: data sets whose runs at the paper's protocol are the claim's own setting; none: an exact statement.
+        item: the figure or table that shows the same numbers.
+        needs: algorithms without which it cannot be tested.
+    """
+
+    id: str
+    paper: Literal["FGMix", "DGE"]
+    place: str
+    claim: str
+    setting: str
+    statistic: str
+    unit: str
+    claimed: tuple[float, float]
+    data: tuple[str, ...]
+    item: str
+    needs: tuple[str, ...]
+
+    @property
+    def exact(self) -> bool:
+        """Whether it is about formulas or printed digits: no data set, no seeds."""
+        return not self.data
+
+    def holds(self, low: float, high: float) -> bool:
+        """Whether an interval lies within the claimed range: a difference of 0 is no gain."""
+        least, most = self.claimed
+        return low == high == least if least == most else least < low and high < most
+
+    def excluded(self, low: float, high: float) -> bool:
+        """Whether an interval leaves the claimed range out."""
+        least, most = self.claimed
+        return high < least or most < low if least == most else high <= least or most <= low
+
+
+@cache
+def claims() -> tuple[Claim, ...]:
+    """All claims in the order of the papers."""
+    text = resources.files("landscape.reference").joinpath("claims.toml").read_text(encoding="utf-8")
+    rows: list[dict[str, Any]] = tomllib.loads(text)["claim"]
+    lists = ("claimed", "data", "needs")
+    return tuple(Claim(**(row | {name: tuple(row[name]) for name in lists})) for row in rows)
