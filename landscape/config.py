@@ -15,12 +15,12 @@ import tyro
 from landscape.errors import InputError, unknown_choice
 from landscape.storage import digest
 
-AlgorithmName = Literal["erm", "a0", "a", "b", "c", "d", "e", "f", "fgmix"]
+AlgorithmName = Literal["erm", "a0", "a", "b", "c", "d", "e0", "e", "f", "fgmix"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "fp32", "bf16"]
 
 ALGORITHMS: tuple[str, ...] = get_args(AlgorithmName)
-DISPLAY_NAMES = {"erm": "ERM", "fgmix": "FGMix"} | {name: name.upper() for name in ("a0", "a", "b", "c", "d", "e", "f")}
+DISPLAY_NAMES = {"erm": "ERM", "fgmix": "FGMix"} | {name: name.upper() for name in ("a0", *"abcd", "e0", *"ef")}
 
 
 def _at_least(flag: str, value: float, least: float) -> None:
@@ -138,7 +138,8 @@ class RunConfig:
     """Everything that determines a training run."""
 
     algorithm: AlgorithmName = "fgmix"
-    """erm, the variants a-f of the FGMix paper's Table 2, fgmix, or a0 (copies instead of mixtures: a control)."""
+    """erm, the variants a-f of the FGMix paper's Table 2, fgmix, or a control: a0 (copies instead of mixtures) or e0 (e
+    with lambda fixed at --mixup.scale-init)."""
     data: str = "sixstyles"
     """Built-in name (sixstyles, pacs, vlcs, officehome, terraincognita, domainnet), a folder domain/class/image,
     or a CSV or JSON manifest."""

@@ -42,7 +42,7 @@ class Variant:
 
     @property
     def learned(self) -> bool:
-        """Whether the policy has parameters."""
+        """Whether the policy has parameters: those of S_phi, and lambda where its scaling is learned."""
         return self.weights == "learned"
 
     @property
@@ -58,6 +58,8 @@ VARIANTS = {
     "b": Variant("code-cosine", "code", "none", flatness=False, adversarial=False),
     "c": Variant("gradient-cosine", "gradient", "none", flatness=False, adversarial=False),
     "d": Variant("gradient-cosine", "gradient", "fixed", flatness=False, adversarial=False),
+    # Not in the paper: L_flat teaches the score while lambda stays what it was.
+    "e0": Variant("learned", "gradient", "fixed", flatness=True, adversarial=False),
     "e": Variant("learned", "gradient", "learned", flatness=True, adversarial=False),
     "f": Variant("learned", "code", "learned", flatness=True, adversarial=True),
     "fgmix": Variant("learned", "gradient", "learned", flatness=True, adversarial=True),
@@ -81,8 +83,8 @@ class PolicyWeights:
 class WeightPolicy(nn.Module):
     """Gives each group's instances their mixing weights: scores, softmax, scaling and shifting (Figure 2b).
 
-    A learned variant holds the compatibility score S_phi and the scaling factor lambda as parameters. Otherwise
-    lambda is a constant: `scale_init` in variant D, 1 where there is no scaling.
+    A learned variant holds the compatibility score S_phi as parameters, and unless its scaling is fixed also the
+    scaling factor lambda. Otherwise lambda is a constant: `scale_init` in D and E0, 1 where there is no scaling.
 
     Args:
         variant: a row of Table 2, see :data:`VARIANTS`.
@@ -171,7 +173,7 @@ class WeightPolicy(nn.Module):
 
         A clamp in the graph would give no gradient below the bound and hold lambda there for good.
         """
-        if self.variant.learned and self.scale_min is not None and self.scale < self.scale_min:
+        if isinstance(self.scale, nn.Parameter) and self.scale_min is not None and self.scale < self.scale_min:
             self.scale.fill_(self.scale_min)
 
 

@@ -149,6 +149,14 @@ def test_the_policy_moves_and_the_fixed_ones_do_not(name: str) -> None:
     after = algorithm.policy.state_dict()
     # The output bias cancels in the softmax; everything else learns.
     assert [key for key in before if torch.equal(before[key], after[key])] in ([], ["score.tail.3.bias"])
+    if name == "e":
+        control = FGMix(network(), config("e0"))  # E's score learns, lambda does not
+        start = {key: value.clone() for key, value in control.policy.state_dict().items()}
+        control.update(batch(), 1)
+        now = control.policy.state_dict()
+        same = [key for key in start if torch.equal(start[key], now[key])]
+        assert same in (["scale"], ["scale", "score.tail.3.bias"])
+        assert all(torch.equal(now[key], after[key]) for key in now if key != "scale")
     for fixed in ("a0", "a", "b", "c", "d"):
         algorithm = FGMix(network(), config(fixed))
         assert "policy" not in algorithm.optimizers

@@ -137,7 +137,7 @@ def test_code_based_variants_never_read_gradients(name: str) -> None:
     assert torch.equal(a.scaled, b.scaled)
 
 
-@pytest.mark.parametrize("name", ["c", "d", "e", "fgmix"])
+@pytest.mark.parametrize("name", ["c", "d", "e0", "e", "fgmix"])
 def test_gradient_based_variants_read_only_gradients(name: str) -> None:
     case = step(name)
     expected = case.weights().scaled
@@ -156,10 +156,10 @@ def test_weights_sum_to_one_and_softmax_interpolates(name: str, head: str) -> No
         assert rows.shape == (16, SOURCES)
         assert rows.sum(1).tolist() == pytest.approx([1.0] * 16, abs=1e-6)
     assert not extrapolated(weights.softmax).any()
-    scale = 3.0 if name in ("d", "e", "f", "fgmix") else 1.0
+    scale = 3.0 if name in ("d", "e0", "e", "f", "fgmix") else 1.0
     assert weights.scale == scale
     torch.testing.assert_close(weights.scaled, scale_and_shift(weights.softmax, scale))
-    assert (isinstance(case.policy.scale, nn.Parameter)) == VARIANTS[name].learned
+    assert (isinstance(case.policy.scale, nn.Parameter)) == (VARIANTS[name].learned and name != "e0")
     assert bool(list(case.policy.parameters())) == VARIANTS[name].learned
     assert weights.scaled.requires_grad == VARIANTS[name].learned
 
