@@ -9,8 +9,8 @@ from tqdm.auto import tqdm
 
 from landscape.embedding.codes import Codes
 from landscape.embedding.estimate import Estimate, difference_interval, mean_interval
-from landscape.embedding.hull import in_hull
-from landscape.embedding.mixed import matched_control
+from landscape.embedding.hull import in_hull, separates, separation
+from landscape.embedding.mixed import Mixed, matched_control
 from landscape.embedding.projection import Projection
 from landscape.embedding.recipe import Recipe
 from landscape.seeding import numpy_generator
@@ -28,13 +28,13 @@ class Pool:
         name: what made them.
         codes: (M, D).
         label: (M,).
-        extrapolates: whether any of them does; else they change no hull.
+        reaching: (M,) bool: those that may lie outside of the sources' hull; the others change no hull.
     """
 
     name: str
     codes: np.ndarray
     label: np.ndarray
-    extrapolates: bool
+    reaching: np.ndarray
 
 
 def cover(
@@ -103,14 +103,24 @@ def _pools(codes: Codes, recipe: Recipe) -> Iterator[Pool]:
             versions.append(matched_control(mixed, generator))
         for index, version in enumerate(versions):
             name = version.name if index == 0 else f"{version.name} #{index}"
-            yield Pool(name, version.codes(codes.codes), version.labels(codes.label), bool(version.extrapolated.any()))
+            yield Pool(name, version.codes(codes.codes), version.labels(codes.label), _reaching(version, codes))
+
+
+def _reaching(mixed: Mixed, codes: Codes) -> np.ndarray:
+    """(M,) bool: all but the interpolations between in-split source codes of one class, which their hull contains."""
+    own = codes.in_pool[mixed.members] & (codes.label[mixed.members] == mixed.labels(codes.label)[:, None])
+    result: np.ndarray = mixed.extrapolated | ~(own | (mixed.members < 0)).all(1)
+    return result
 
 
 class _Inside:
     """The linear programmes, as few of them as will do.
 
     Exact short cuts: what is outside in d components is outside in more, as those contain the first; what is
-    inside the sources' hull is inside every larger one; and interpolations leave the hull as it is.
+    inside the sources' hull is inside every larger one; and interpolations leave the hull as it is, so that they are no
+    corners, and a class without any other code needs no programme. The programme that finds a code outside of the
+    sources' hull also finds a direction in which it lies beyond them; where no mixup code is beyond it in that
+    direction, the code is outside of the larger hull too.
     """
 
     def __init__(
@@ -125,9 +135,10 @@ class _Inside:
         self.codes, self.queries, self.dimensions = codes, queries, dimensions
         rows = np.flatnonzero(codes.in_pool)
         self.images = projection.apply(codes.codes)
-        self.sources = Pool(SOURCES, self.images[rows], codes.label[rows], extrapolates=True)
-        self.pools = [Pool(p.name, projection.apply(p.codes), p.label, p.extrapolates) for p in pools]
+        self.sources = Pool(SOURCES, self.images[rows], codes.label[rows], np.ones(len(rows), bool))
+        self.pools = [Pool(p.name, projection.apply(p.codes), p.label, p.reaching) for p in pools]
         self.done: dict[str, list[int]] = {}
+        self.directions: dict[tuple[int, int], np.ndarray] = {}
         self.journal = Journal(journal) if journal is not None else None
         if self.journal is not None:
             parts = [self.images.tobytes(), codes.label.tobytes(), rows.tobytes()]
@@ -140,7 +151,7 @@ class _Inside:
     def all(self, progress: bool) -> dict[tuple[str, str, int], np.ndarray]:
         """(query, pool, d) -> (n,) 1.0 where the image is inside, else 0.0."""
         found: dict[tuple[str, str, int], np.ndarray] = {}
-        solved = [pool for pool in (self.sources, *self.pools) if pool.extrapolates]
+        solved = [pool for pool in (self.sources, *self.pools) if pool.reaching.any()]
         total = len(solved) * len(self.dimensions) * sum(map(len, self.queries.values()))
         with tqdm(total=total, desc="convex hulls", unit="code", disable=not progress) as bar:
             for query, rows in self.queries.items():
@@ -148,7 +159,7 @@ class _Inside:
                     possible = np.ones(len(rows), dtype=bool)
                     for d in self.dimensions:
                         certain = found.get((query, SOURCES, d), np.zeros(len(rows))) > 0
-                        if not pool.extrapolates:
+                        if not pool.reaching.any():
                             found[query, pool.name, d] = certain.astype(float)
                             continue
                         possible = self._block(f"{query}:{pool.name}:{d}", rows, pool, d, certain, possible, bar)
@@ -163,17 +174,32 @@ class _Inside:
             return np.array(self.done[key], dtype=bool)
         inside = certain.copy()
         for label in np.unique(self.codes.label[rows]):
+            here = np.flatnonzero(self.codes.label[rows] == label)
             points = self.sources.codes[self.sources.label == label, :d]
             if pool is not self.sources:
-                points = np.concatenate([points, pool.codes[pool.label == label, :d]])
-            here = np.flatnonzero(self.codes.label[rows] == label)
+                extra = pool.codes[(pool.label == label) & pool.reaching, :d]
+                if not len(extra):
+                    bar.update(len(here))
+                    continue
+                points = np.concatenate([points, extra])
             for index in here:
                 if possible[index] and not certain[index]:
-                    inside[index] = in_hull(points, self.images[rows[index], :d])
+                    inside[index] = self._in_hull(points, int(rows[index]), d, alone=pool is self.sources)
                 bar.update()
         if self.journal is not None:
             self.journal.append({"key": key, "inputs": self.inputs, "inside": inside.astype(int).tolist()})
         return inside
+
+    def _in_hull(self, points: np.ndarray, row: int, d: int, *, alone: bool) -> bool:
+        """Whether an image is inside; of the sources `alone`, keeps the direction if it is not."""
+        query = self.images[row, :d]
+        if alone:
+            direction = separation(points, query)
+            if direction is not None:
+                self.directions[row, d] = direction
+            return direction is None
+        known = self.directions.get((row, d))
+        return not (known is not None and separates(known, points, query)) and in_hull(points, query)
 
 
 def _distances(
@@ -181,7 +207,7 @@ def _distances(
 ) -> dict[tuple[str, str, int], np.ndarray]:
     """(query, pool, d) -> (n,) distance to the nearest code of the same class; NaN where the pool has none."""
     rows = np.flatnonzero(codes.in_pool)
-    everything = [Pool(SOURCES, codes.codes[rows], codes.label[rows], extrapolates=False), *pools]
+    everything = [Pool(SOURCES, codes.codes[rows], codes.label[rows], np.ones(len(rows), bool)), *pools]
     found = {}
     for d in [*dimensions, codes.codes.shape[1]]:
         whole = d == codes.codes.shape[1]

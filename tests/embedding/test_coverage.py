@@ -11,6 +11,7 @@ from sklearn.metrics import pairwise_distances_argmin_min
 
 from landscape.embedding import coverage
 from landscape.embedding.coverage import GAP, HELD_OUT, SOURCES, TARGET, cover, nearest_distance
+from landscape.embedding.hull import in_hull
 from landscape.embedding.mixed import Mixed
 from landscape.embedding.projection import Projection
 from landscape.embedding.recipe import Recipe
@@ -74,6 +75,25 @@ def test_laws_of_hulls(codes_of) -> None:
             assert found["inside", query, "control of FGMix", d].value >= alone.value
         values = [found["inside", query, "FGMix", d].value for d in RECIPE.dimensions]
         assert values == sorted(values, reverse=True)
+
+
+def test_short_cuts_change_nothing(codes_of, monkeypatch) -> None:
+    codes = with_extrapolation(codes_of(per_cell=14))
+    (inner, outer), recipe = codes.mixtures, replace(RECIPE, dimensions=(2, 3))
+    # A user's own mixup: no negative weight, and yet beyond the sources, as target images are among its members.
+    foreign = inner.members.copy()
+    foreign[::2, 0] = np.resize(np.flatnonzero(codes.is_target), len(foreign[::2]))
+    codes = replace(codes, mixtures=(inner, outer, Mixed("own", foreign, inner.weights)))
+    calls: list[int] = []
+    monkeypatch.setattr(coverage, "in_hull", lambda *given: calls.append(1) or in_hull(*given))
+    quick, fewer = cover(codes, recipe, progress=False)[0], len(calls)
+    monkeypatch.setattr(coverage, "separates", lambda *_: False)
+    monkeypatch.setattr(coverage, "_reaching", lambda mixed, _: np.ones(len(mixed), dtype=bool))
+    plain = cover(codes, recipe, progress=False)[0]
+    assert _equal(quick, plain)
+    assert fewer < len(calls) - fewer
+    found = table_of(quick)
+    assert found["inside", TARGET, "own", 2].value > found["inside", TARGET, SOURCES, 2].value
 
 
 def test_interpolated_codes_are_always_inside_and_extrapolated_ones_not(codes_of) -> None:

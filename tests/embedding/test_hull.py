@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial import ConvexHull, Delaunay
 
-from landscape.embedding.hull import hull_distance, in_hull
+from landscape.embedding.hull import hull_distance, in_hull, separates, separation
 
 
 @settings(max_examples=15, deadline=None)
@@ -69,3 +69,29 @@ def test_the_distance_is_zero_inside_and_grows_outside() -> None:
     assert not in_hull(square[:0], np.zeros(2))
     assert in_hull(square[:1], square[0])
     assert not in_hull(square[:1], square[1])
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10_000), d=st.sampled_from([1, 3, 6]), scale=st.sampled_from([1e-3, 1.0, 1e4]))
+def test_a_direction_separates_exactly_what_is_outside(seed: int, d: int, scale: float) -> None:
+    rng = np.random.default_rng(seed)
+    points = scale * (rng.standard_normal((14, d)) * np.geomspace(1, 50, d) + 7)
+    extra = points.mean(0) + 1.5 * (rng.standard_normal((4, d)) * points.std(0))
+    larger = np.concatenate([points, extra])
+    for query in points.mean(0) + rng.standard_normal((12, d)) * points.std(0):
+        direction = separation(points, query)
+        assert (direction is None) == in_hull(points, query)
+        if direction is not None:
+            assert direction @ query > (points @ direction).max()
+            assert separates(direction, points, query)
+            if separates(direction, larger, query):  # the certificate never errs, though it may be missing
+                assert not in_hull(larger, query)
+                assert not in_hull(extra, query)
+        assert not any(separates(way, points, points.mean(0)) for way in np.eye(d))
+
+
+def test_a_query_off_a_plane_is_separated_along_its_normal() -> None:
+    square = np.array([[0.0, 0, 2], [1, 0, 2], [0, 1, 2], [1, 1, 2]])
+    np.testing.assert_array_equal(separation(square, np.array([0.5, 0.5, 2.5])), [0, 0, 1.0])
+    assert separation(square, np.array([0.5, 0.5, 2])) is None
+    assert not separates(np.array([0.0, 0, 1]), np.concatenate([square, [[0, 0, 3]]]), np.array([0.5, 0.5, 2.5]))
