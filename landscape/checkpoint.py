@@ -7,7 +7,8 @@ discriminator, moments of the prior); one JSON entry of the metadata holds the r
 
 import json
 import pickletools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -197,11 +198,30 @@ def load_tensors(path: Path | str) -> tuple[dict[str, Tensor], dict[str, Any] | 
         InputError: no such file, a pickled, damaged or other file, or metadata that are no JSON object.
     """
     path = Path(path)
+    with _reading(path) as file:
+        about = _about(file, path)
+        return {name: file.get_tensor(name) for name in file.keys()}, about  # noqa: SIM118 (no mapping)
+
+
+def load_about(path: Path | str) -> dict[str, Any] | None:
+    """The JSON object of a safetensors file alone; the tensors are not read.
+
+    Raises:
+        InputError: as :func:`load_tensors`.
+    """
+    path = Path(path)
+    with _reading(path) as file:
+        return _about(file, path)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[Any]:
+    """An open safetensors file, whose header has been read."""
     if not path.is_file():
         kind = "is a folder" if path.is_dir() else "does not exist"
         raise InputError(f"{path} {kind}; expected a checkpoint file (*.safetensors), or RUN[@STEP|@swa].")
-    with open(path, "rb") as file:
-        head = file.read(4096)
+    with open(path, "rb") as beginning:
+        head = beginning.read(4096)
     if pickle_form(head):
         raise InputError(
             f"{path} is a pickled file, and opening a pickle can run code, so it was not opened. If you trust its "
@@ -214,14 +234,12 @@ def load_tensors(path: Path | str) -> tuple[dict[str, Tensor], dict[str, Any] | 
         )
     try:
         with safe_open(path, framework="pt") as file:
-            about = (file.metadata() or {}).get("landscape")
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+            yield file
     except (SafetensorError, OSError) as error:
         raise InputError(
             f"{path} is damaged or cut off ({error}); delete that file's run folder and train again, or use another "
             "checkpoint of the run."
         ) from error
-    return tensors, _json_object(about, path) if about else None
 
 
 def pickle_form(head: bytes) -> Literal["binary", "text"] | None:
@@ -248,7 +266,10 @@ def pickle_form(head: bytes) -> Literal["binary", "text"] | None:
     return None
 
 
-def _json_object(text: str, path: Path) -> dict[str, Any]:
+def _about(file: Any, path: Path) -> dict[str, Any] | None:
+    text = (file.metadata() or {}).get("landscape")
+    if not text:
+        return None
     try:
         found = json.loads(text)
     except ValueError:

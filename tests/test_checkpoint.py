@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import nn
 
-from landscape.checkpoint import Checkpoint, pickle_form
+from landscape.checkpoint import Checkpoint, load_about, load_tensors, pickle_form, save_tensors
 from landscape.config import PRESETS
 from landscape.errors import InputError
 from landscape.models.pretrained import read_state_dict
@@ -143,6 +143,20 @@ def test_a_truncated_checkpoint_is_one_sentence(tmp_path: Path, keep: float) -> 
         InputError, match=r"step-000160\.safetensors is damaged.* delete that file's run folder and train"
     ):
         Checkpoint.load(path)
+
+
+def test_the_header_alone_says_the_step(tmp_path: Path) -> None:
+    path = save_tensors(tmp_path / "state.safetensors", {"a": torch.ones(3)}, {"step": 7})
+    assert load_about(path) == load_tensors(path)[1] == {"step": 7}
+    save_file({"a": torch.ones(3)}, tmp_path / "bare.safetensors")
+    assert load_about(tmp_path / "bare.safetensors") is None
+    # Tensors behind the header are not looked at: here they are not numbers of any kind.
+    damaged = path.read_bytes()
+    path.write_bytes(damaged[:-12] + b"\xff" * 12)
+    assert load_about(path) == {"step": 7}
+    path.write_bytes(damaged[:-1])
+    with pytest.raises(InputError, match="damaged or cut off"):
+        load_about(path)
 
 
 def test_a_missing_file_is_one_sentence(tmp_path: Path) -> None:

@@ -120,6 +120,28 @@ class Flatness:
             progress=progress,
         )
 
+    @classmethod
+    def joined(cls, parts: "Sequence[Flatness]") -> "Flatness":
+        """Methods that were measured one by one, as one result.
+
+        Raises:
+            InputError: they are of different data, images, directions, gammas, or of another shared loss.
+        """
+        first = parts[0]
+        for other in parts[1:]:
+            for name in ("data_digest", "target", "n", "direction_seed", "directions", "shared", "precision"):
+                if first.about.get(name) != other.about.get(name):
+                    raise InputError(
+                        f"{', '.join(first.methods)} and {', '.join(other.methods)} differ in {name}; measure them on "
+                        "the same images, along the same directions, with groups from the same checkpoint."
+                    )
+            for scope in first.scopes:
+                if not np.array_equal(first.of(scope)[0].gamma, other.of(scope)[0].gamma):
+                    raise InputError("the curves are at different gammas; give the same --gammas for all.")
+        notes = dict.fromkeys(note for part in parts for note in part.about.get("notes", ()))
+        curves = tuple(curve for scope in first.scopes for part in parts for curve in part.of(scope))
+        return cls(curves, {**first.about, "notes": list(notes)})
+
     @property
     def scopes(self) -> tuple[Scope, ...]:
         """The scopes that were measured."""

@@ -9,27 +9,23 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 from tqdm.auto import tqdm
 
 from landscape.checkpoint import Checkpoint
 from landscape.config import DISPLAY_NAMES
-from landscape.data import normalise
 from landscape.errors import InputError, unknown_choice
 from landscape.evaluation import Evaluator
 from landscape.flatness.comparison import SCOPES
 from landscape.flatness.curve import Scope
 from landscape.flatness.head import head_curvature
 from landscape.flatness.path import FORMAT, CurvaturePath, PathPoint
-from landscape.flatness.setting import stratified
-from landscape.flatness.spectrum import MATRICES, Curvature, Matrix, operator_of
+from landscape.flatness.setting import batches_of, stratified
+from landscape.flatness.spectrum import MATRICES, Batches, Curvature, Matrix, as_memory_allows, operator_of
 from landscape.flatness.sweep import Log
 from landscape.hardware import resolve_device
-from landscape.models.network import IMAGENET_MEAN, IMAGENET_STD, colour
 from landscape.opened import Opened, content_digest, run_of
 from landscape.storage import digest, file_digest, provenance
-
-_BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -69,6 +65,7 @@ class CurvaturePlan:
         stops: the checkpoints of all paths.
         rows: images for the full network.
         options: top, trace_vectors, seed.
+        tolerance: relative accuracy at which Lanczos stops for the full network; None: the default.
         scopes: what is moved.
         matrices: of what kind.
         density: whether the ends get their spectral density.
@@ -81,6 +78,7 @@ class CurvaturePlan:
     matrices: tuple[Matrix, ...]
     density: bool
     options: dict[str, int] = field(default_factory=dict)
+    tolerance: float | None = None
 
     @classmethod
     def of(
@@ -94,9 +92,14 @@ class CurvaturePlan:
         trace_vectors: int = 10,
         density: bool = True,
         ends_only: bool = False,
+        steps: Sequence[int] | None = None,
+        tolerance: float | None = None,
         seed: int = 0,
     ) -> "CurvaturePlan":
         """Find the paths and choose the images.
+
+        `steps` picks recorded checkpoints of every path, whose last one is always taken; None: all of them. `tolerance`
+        is that of the full network's Lanczos iteration, in place of the default.
 
         Raises:
             InputError: an unknown scope or matrix, no scope, or numbers that make no sense.
@@ -114,19 +117,23 @@ class CurvaturePlan:
             rows = stratified(opened.task, rows, images, seed=seed)
         return cls(
             opened=opened,
-            stops=_stops(opened, ends_only=ends_only),
+            stops=tuple(
+                stop for stop in _stops(opened, ends_only=ends_only) if steps is None or stop.end or stop.step in steps
+            ),
             rows=rows,
             scopes=tuple(sorted(scopes, key=SCOPES.index)),
             matrices=tuple(matrices),
             density=density,
             options={"top": top, "trace_vectors": trace_vectors, "seed": seed},
+            tolerance=tolerance,
         )
 
     def digest(self) -> str:
         """A hash of everything that the values depend on."""
         stops = [f"{stop.path}@{stop.step}:{stop.digest}" for stop in self.stops]
         settings = repr((self.scopes, self.matrices, self.density, sorted(self.options.items())))
-        return digest(str(FORMAT), self.opened.digest(), self.rows.tobytes(), settings, *stops)
+        tolerance = [] if self.tolerance is None else [f"tolerance={self.tolerance}"]
+        return digest(str(FORMAT), self.opened.digest(), self.rows.tobytes(), settings, *tolerance, *stops)
 
     @property
     def points(self) -> int:
@@ -178,6 +185,7 @@ def measure(
         for scope in scopes
         for matrix in plan.matrices
     ]
+    notes += [note for point in points for note in point.curvature.about.get("notes", ())]
     task = plan.opened.task
     about = {
         "data": task.images.name,
@@ -199,16 +207,17 @@ def trial(plan: CurvaturePlan, *, device: str = "auto") -> float:
     """Seconds of one product of the full network's matrix with a vector."""
     bench = _Bench(plan, device)
     bench.load(plan.stops[0])
-    parameters = list(bench.network.parameters())
-    matrix = plan.matrices[0]
-    with operator_of(bench.network, nn.CrossEntropyLoss(), parameters, bench.batches, matrix=matrix, check=False) as op:
-        vector = torch.ones(op.shape[0], device=op.device, dtype=op.dtype)
-        seconds = []
-        for _ in range(2):  # the first one warms up
+    parameters, loss = list(bench.network.parameters()), nn.CrossEntropyLoss()
+
+    def seconds(batches: Batches) -> float:
+        with operator_of(bench.network, loss, parameters, batches, matrix=plan.matrices[0], check=False) as operator:
+            vector = torch.ones(operator.shape[0], device=operator.device, dtype=operator.dtype)
+            operator @ vector  # warms up
             began = time.perf_counter()
-            op @ vector
-            seconds.append(time.perf_counter() - began)
-    return min(seconds)
+            operator @ vector
+            return time.perf_counter() - began
+
+    return as_memory_allows(seconds, bench.batches)[0]
 
 
 class _Bench:
@@ -220,14 +229,7 @@ class _Bench:
         # A copy: the opened network may be the user's own.
         self.network = copy.deepcopy(plan.opened.network).to(self.device).eval()
         self._evaluator: Evaluator | None = None
-        images = plan.opened.task.images
-        mean = colour(getattr(self.network, "mean", IMAGENET_MEAN), "mean")
-        std = colour(getattr(self.network, "std", IMAGENET_STD), "std")
-        self.batches: list[tuple[Tensor, Tensor]] = []
-        for start in range(0, len(plan.rows), _BATCH):
-            rows = plan.rows[start : start + _BATCH]
-            pixels = normalise(torch.from_numpy(images.pixels[rows]).to(self.device), mean, std)
-            self.batches.append((pixels, torch.from_numpy(images.labels[rows]).to(self.device)))
+        self.batches = batches_of(plan.opened.task, plan.rows, self.network, self.device)
 
     def load(self, stop: Stop) -> Checkpoint:
         checkpoint = stop.load()
@@ -238,6 +240,8 @@ class _Bench:
         checkpoint = self.load(stop)
         options: dict[str, Any] = {**self.plan.options, "matrix": matrix, "density": density}
         if scope == "full":
+            if self.plan.tolerance is not None:
+                options["tolerance"] = self.plan.tolerance
             # The network is in evaluation mode and its images are fixed: nothing in it is random.
             return Curvature.measure(self.network, nn.CrossEntropyLoss(), self.batches, check=False, **options)
         evaluator = self._own_evaluator()

@@ -6,13 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from landscape.checkpoint import Checkpoint
 from landscape.config import DISPLAY_NAMES
-from landscape.data import Task
+from landscape.data import Task, normalise
 from landscape.errors import InputError
 from landscape.mixture import has_policy
+from landscape.models.network import IMAGENET_MEAN, IMAGENET_STD, colour
 from landscape.opened import Opened, Reference, content_digest, policy_of
 from landscape.seeding import numpy_generator
 from landscape.storage import digest
@@ -131,6 +133,30 @@ def stratified(task: Task, rows: np.ndarray, count: int, *, seed: int) -> np.nda
         n = min(len(members), max(1, round(count * len(members) / len(rows))))
         chosen.append(numpy_generator(seed, "evaluation", "subset", int(value)).choice(members, n, replace=False))
     return np.sort(np.concatenate(chosen)).astype(np.int64)
+
+
+def batches_of(
+    task: Task, rows: np.ndarray, network: nn.Module, device: torch.device, *, size: int = 64
+) -> list[tuple[Tensor, Tensor]]:
+    """Normalised images and labels on a device, in batches, for what has to be differentiated.
+
+    Args:
+        task: gives the images.
+        rows: (n,) which of them.
+        network: whose input normalisation is used.
+        device: where to.
+        size: images a batch.
+    """
+    images = task.images
+    mean = colour(getattr(network, "mean", IMAGENET_MEAN), "mean")
+    std = colour(getattr(network, "std", IMAGENET_STD), "std")
+    return [
+        (
+            normalise(torch.from_numpy(images.pixels[part]).to(device), mean, std),
+            torch.from_numpy(images.labels[part]).to(device),
+        )
+        for part in (rows[start : start + size] for start in range(0, len(rows), size))
+    ]
 
 
 def _methods(checkpoints: Sequence[Checkpoint], names: Sequence[str]) -> tuple[str, ...]:

@@ -7,10 +7,10 @@ The Gauss-Newton matrix (GGN) leaves out the network's own second derivatives; f
 """
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 import numpy as np
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 Matrix = Literal["hessian", "ggn"]
 MATRICES: tuple[Matrix, ...] = get_args(Matrix)
+Batches = list[tuple["torch.Tensor", "torch.Tensor"]]
+Found = TypeVar("Found")
 
 DENSE_LIMIT = 2048
 """Up to this many rows a matrix is written out and decomposed."""
@@ -84,7 +86,8 @@ class Curvature:
         """Measure a module's curvature on some batches, matrix-free by curvlinops.
 
         The module is evaluated in evaluation mode and comes back as it was. Small matrices (up to 2,048 rows) are
-        written out, which is exact; else eigenvalues are Lanczos', the trace is Hutchinson's.
+        written out, which is exact; else eigenvalues are Lanczos', the trace is Hutchinson's. Batches that do not fit
+        into the memory are halved; ``about`` says so.
 
         Args:
             model: any module, on any device.
@@ -108,9 +111,14 @@ class Curvature:
         data = [(inputs.to(parameters[0].device), targets.to(parameters[0].device)) for inputs, targets in batches]
         if not data:
             raise InputError("got no batches; expected pairs (inputs, targets).")
-        with operator_of(model, loss, parameters, data, matrix=matrix, check=check) as operator:
-            solved = solve(operator, top=top, vectors=trace_vectors, density=density, seed=seed, tolerance=tolerance)
-        return cls(**solved, matrix=matrix, scope=scope, examples=sum(len(targets) for _, targets in data))
+
+        def solved(data: Batches) -> dict[str, Any]:
+            with operator_of(model, loss, parameters, data, matrix=matrix, check=check) as operator:
+                return solve(operator, top=top, vectors=trace_vectors, density=density, seed=seed, tolerance=tolerance)
+
+        found, notes = as_memory_allows(solved, data)
+        examples = sum(len(targets) for _, targets in data)
+        return cls(**found, matrix=matrix, scope=scope, examples=examples, about={"notes": notes} if notes else {})
 
 
 def solve(operator: Any, *, top: int, vectors: int, density: bool, seed: int, tolerance: float) -> dict[str, Any]:
@@ -199,33 +207,41 @@ def extremes(
     Raises:
         InputError: it does not converge.
     """
-    from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
+    from scipy.sparse.linalg import LinearOperator
+
+    values, vectors = largest_pairs(operator, top, seed=seed, tolerance=tolerance)
+    smallest = np.nan
+    if both:
+        # As the largest one of a shifted matrix: an eigenvalue of zero has no relative accuracy to stop at.
+        largest = float(values[0])
+        mirrored = LinearOperator(
+            operator.shape, matvec=lambda v: largest * v - operator.matvec(v), dtype=operator.dtype
+        )
+        width, _ = largest_pairs(mirrored, 1, seed=seed, tolerance=max(tolerance, _COARSE))
+        smallest = largest - float(width[0])
+    residuals = [
+        float(np.linalg.norm(operator.matvec(v) - value * v)) for value, v in zip(values, vectors.T, strict=True)
+    ]
+    return values, np.array(residuals), smallest
+
+
+def largest_pairs(operator: "Operator", count: int, *, seed: int, tolerance: float) -> tuple[np.ndarray, np.ndarray]:
+    """(k,) largest eigenvalues, descending, and (P, k) their eigenvectors, by Lanczos (ARPACK).
+
+    Raises:
+        InputError: it does not converge.
+    """
+    from scipy.sparse.linalg import ArpackError, eigsh
 
     start = numpy_generator(seed, "evaluation", "lanczos").standard_normal(operator.shape[0]).astype(operator.dtype)
-    smallest = np.nan
     try:
-        values, vectors = eigsh(operator, k=top, which="LA", v0=start, tol=tolerance, maxiter=_RESTARTS)
-        if both:
-            # As the largest one of a shifted matrix: an eigenvalue of zero has no relative accuracy to stop at.
-            largest = float(values.max())
-            mirrored = LinearOperator(
-                operator.shape, matvec=lambda v: largest * v - operator.matvec(v), dtype=operator.dtype
-            )
-            coarse = max(tolerance, _COARSE)
-            width = eigsh(
-                mirrored, k=1, which="LA", v0=start, tol=coarse, maxiter=_RESTARTS, return_eigenvectors=False
-            )[0]
-            smallest = largest - float(width)
+        values, vectors = eigsh(operator, k=count, which="LA", v0=start, tol=tolerance, maxiter=_RESTARTS)
     except ArpackError as error:
         raise InputError(
             f"the eigenvalues did not converge ({error}); try a larger tolerance, or other weights."
         ) from error
     order = np.argsort(values)[::-1]
-    values, vectors = values[order].astype(np.float64), vectors[:, order]
-    residuals = [
-        float(np.linalg.norm(operator.matvec(v) - value * v)) for value, v in zip(values, vectors.T, strict=True)
-    ]
-    return values, np.array(residuals), smallest
+    return values[order].astype(np.float64), vectors[:, order]
 
 
 def smoothed(values: np.ndarray) -> np.ndarray:
@@ -239,6 +255,37 @@ def smoothed(values: np.ndarray) -> np.ndarray:
     for part in np.array_split(values, max(1, len(values) // 4096)):
         heights += np.exp(-0.5 * ((grid[:, None] - part) / width) ** 2).sum(1)
     return np.stack([grid, heights / (len(values) * width * np.sqrt(2 * np.pi))])
+
+
+def as_memory_allows(work: Callable[[Batches], Found], data: Batches) -> tuple[Found, list[str]]:
+    """What `work` makes of some batches: where the memory does not suffice, of halves of them.
+
+    A mean over all examples does not depend on how they are cut into batches.
+
+    Returns:
+        The result, and a sentence on every time the batches were halved.
+
+    Raises:
+        InputError: single examples do not fit.
+    """
+    from landscape.evaluation.evaluator import is_out_of_memory
+
+    notes: list[str] = []
+    while True:
+        try:
+            return work(data), notes
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+        largest = max(len(targets) for _, targets in data)
+        if largest <= 1:
+            raise InputError(
+                "a product of the curvature with a vector does not fit into the memory, even for one example; use "
+                "smaller images or another device."
+            )
+        half = (largest + 1) // 2
+        data = [part for inputs, targets in data for part in zip(inputs.split(half), targets.split(half), strict=True)]
+        notes.append(f"curvature: out of memory with {largest} images a batch: went on with {half}")
 
 
 def _check(size: int, top: int, vectors: int) -> None:

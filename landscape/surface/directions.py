@@ -1,14 +1,14 @@
-"""Planes that directions span: principal components of a path, and random ones (Li et al. 2018)."""
+"""Planes that directions span: principal components of a path, random ones (Li et al. 2018), Hessian eigenvectors."""
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Literal
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from landscape.errors import InputError
+from landscape.flatness.eigenvectors import Eigenvectors
 from landscape.seeding import numpy_generator
 from landscape.surface.plane import Plane
 from landscape.weights import Weights, combine, dot, norm, subtract
@@ -88,9 +88,36 @@ def random_plane(weights: Weights, *, seed: int, label: str = "w1") -> Plane:
     return Plane(origin, e1, e2, ((0.0, 0.0),), (label,), "random", reach)
 
 
-def directions_of(kind: Literal["pca", "random"], path: Sequence[Load], *, seed: int, label: str) -> Plane:
-    """A plane of directions through the last point of a path."""
-    return pca_plane(path, label=label) if kind == "pca" else random_plane(path[-1](), seed=seed, label=label)
+def hessian_plane(
+    network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], *, seed: int, label: str = "w1"
+) -> Plane:
+    """The plane of the Hessian's eigenvectors with the two largest eigenvalues, where the loss rises fastest.
+
+    Along ``e1`` the loss is ``L + lambda_1 x^2 / 2`` to second order at a minimum. ``reach`` is the distance at which
+    that has risen by one nat: ``sqrt(2 / lambda_1)``.
+
+    Args:
+        network: at the point in the middle; it comes back as it was.
+        batches: normalised images with their labels; the loss is the mean cross entropy over all of them.
+        seed: of the vector that the iteration starts from.
+        label: name of the point.
+
+    Raises:
+        InputError: the largest eigenvalue is not positive, or the iteration does not converge.
+    """
+    data = list(batches)
+    found = Eigenvectors.measure(network, nn.CrossEntropyLoss(), data, count=2, seed=seed)
+    first, second = (float(value) for value in found.values)
+    if not first > 0:
+        raise InputError(
+            f"the Hessian's largest eigenvalue at {label} is {first:.3g}: the loss rises in no direction, so there is "
+            "no basin to look at; use another checkpoint, or --plane random."
+        )
+    images = sum(len(labels) for _, labels in data)
+    about = {"eigenvalues": [first, second], "images": images, "notes": list(found.notes)}
+    origin = {name: parameter.detach().double().cpu() for name, parameter in network.named_parameters()}
+    e1, e2 = found.vectors
+    return Plane(origin, e1, e2, ((0.0, 0.0),), (label,), "hessian", math.sqrt(2 / first), about)
 
 
 def _filter_normalised(weights: Weights, generator: np.random.Generator) -> dict[str, Tensor]:

@@ -13,6 +13,7 @@ from landscape.surface.surface import FORMAT, Surface
 
 if TYPE_CHECKING:
     from landscape.evaluation.trial import Compile, PrecisionOption
+    from landscape.surface.distributed import Workers
     from landscape.surface.grid import Range
     from landscape.surface.plan import Directions
     from landscape.surface.setting import Setting
@@ -33,10 +34,12 @@ def draw(
     y_range: "Range | None" = None,
     options: Options | None = None,
     directions: "Directions | None" = None,
+    hessian_images: int = 64,
     device: str = "auto",
     precision: "PrecisionOption" = "fp32",
     batch_size: int | None = None,
     compiled: "Compile" = "auto",
+    workers: "Workers" = "none",
     note: str = "",
     progress: bool = True,
 ) -> tuple[Surface, list[Path]]:
@@ -55,11 +58,13 @@ def draw(
         x_range: first and last x, in place of the computed ones.
         y_range: first and last y.
         options: subset, refinement, mixture and batch norm.
-        directions: ``pca`` or ``random`` for a plane around one checkpoint.
+        directions: ``pca``, ``random`` or ``hessian`` for a plane around one checkpoint.
+        hessian_images: training images behind the Hessian.
         device: where to compute.
         precision: ``fp32``, ``bf16``, ``tf32``, ``fp64``, or ``auto``.
         batch_size: images a forward pass; None: chosen by the device and, for long work, a trial.
         compiled: ``torch.compile``: ``on``, ``off``, ``auto``.
+        workers: ``none``, or ``ray`` for blocks of points on Ray's workers; the values are the same.
         note: a sentence to add to the figures' captions.
         progress: show bars.
 
@@ -68,13 +73,12 @@ def draw(
     """
     options = options or Options()
     if precision == "auto":
-        from landscape.surface.measure import resolve_precision_of
+        from landscape.surface.choosing import resolve_precision_of
 
         precision, _ = resolve_precision_of(setting, precision, device)
     shape = repr((points, margin, x_range, y_range))
-    key = digest(
-        str(FORMAT), setting.digest(), shape, precision, *options.words(), *([directions] if directions else [])
-    )
+    plane = {None: [], "hessian": ["hessian", str(hessian_images)]}.get(directions, [str(directions)])
+    key = digest(str(FORMAT), setting.digest(), shape, precision, *options.words(), *plane)
     words = [setting.task.images.name, setting.task.target, key[:8]]
     stem = Path(out) / (name or "-".join(["surface", *(re.sub(r"[^a-z0-9]+", "-", word.lower()) for word in words)]))
     result = stem.with_name(f"{stem.name}.nc")
@@ -91,6 +95,8 @@ def draw(
             y_range=y_range,
             options=options,
             directions=directions,
+            hessian_images=hessian_images,
+            device=device,
             progress=progress,
         )
         journal = stem.with_name(f"{stem.name}.journal.jsonl")
@@ -100,6 +106,7 @@ def draw(
             precision=precision,
             batch_size=batch_size,
             compiled=compiled,
+            workers=workers,
             journal=journal,
             progress=progress,
         )

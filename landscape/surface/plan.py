@@ -1,5 +1,6 @@
 """Which points of weight space a surface needs: the plane, the paths on it, the grid around them."""
 
+import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,9 +13,11 @@ from tqdm.auto import tqdm
 
 from landscape.checkpoint import Checkpoint
 from landscape.errors import InputError
+from landscape.flatness.setting import batches_of, stratified
+from landscape.hardware import resolve_device
 from landscape.opened import same_file
 from landscape.storage import digest
-from landscape.surface.directions import Load, directions_of
+from landscape.surface.directions import Load, hessian_plane, pca_plane, random_plane
 from landscape.surface.grid import Grid, Range
 from landscape.surface.options import Options
 from landscape.surface.plane import Plane
@@ -24,7 +27,7 @@ from landscape.surface.trajectory import Trajectory
 from landscape.weights import Weights
 
 LABELS = ("w1", "w2", "w3")
-Directions = Literal["pca", "random"]
+Directions = Literal["pca", "random", "hessian"]
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,8 @@ class Plan:
         y_range: Range | None = None,
         options: Options | None = None,
         directions: Directions | None = None,
+        hessian_images: int = 64,
+        device: str = "auto",
         progress: bool = True,
     ) -> "Plan":
         """Span the plane, project the paths, lay the grid around them.
@@ -82,13 +87,16 @@ class Plan:
             x_range: first and last x, in place of the computed ones.
             y_range: first and last y.
             options: what else the values depend on.
-            directions: ``pca`` of the checkpoint's path, or ``random`` filter-normalised ones.
+            directions: ``pca`` of the checkpoint's path, ``random`` filter-normalised ones, or eigenvectors of the
+                ``hessian``.
+            hessian_images: about so many training images, stratified, behind the Hessian.
+            device: where to differentiate, for the Hessian.
             progress: show a bar.
 
         Raises:
             InputError: the checkpoints do not fit the network or span no plane, or the grid makes no sense.
         """
-        plane = _plane(setting, directions)
+        plane = _plane(setting, directions, hessian_images, device)
         anchors = {checkpoint.path.resolve() for checkpoint in setting.checkpoints if checkpoint.path}
         trajectories, ends = [], []
         total = sum(len(path.points) for path in setting.paths)
@@ -100,7 +108,7 @@ class Plan:
                     ends.append(End(trajectory, Checkpoint.load(last)))
         on_plane = [xy for path in trajectories for xy in zip(path.x.tolist(), path.y.tolist(), strict=True)]
         corners = [(-plane.reach, -plane.reach), (plane.reach, plane.reach)] if plane.reach else []
-        if corners:  # random directions: paths are nearly orthogonal to them, and the reach is what was asked for
+        if corners:  # paths are nearly orthogonal to these directions, and the reach is what was asked for
             on_plane, margin = [], 0.0
         inside = [*plane.anchors, *on_plane, *corners]
         grid = Grid.around(inside, count=points, margin=margin, x_range=x_range, y_range=y_range)
@@ -136,7 +144,7 @@ class Plan:
     def digest(self) -> str:
         """A hash of all inputs of the values, the grid included."""
         grid = self.grid.x.tobytes(), self.grid.y.tobytes()
-        kind = () if self.plane.kind == "through" else (self.plane.kind,)
+        kind = () if self.plane.kind == "through" else (self.plane.kind, *_images_of(self.plane))
         return digest(str(FORMAT), self.setting.digest(), *grid, *kind, *self.options.words())
 
 
@@ -173,20 +181,32 @@ class Buffers:
         return result
 
 
-def _plane(setting: Setting, directions: Directions | None) -> Plane:
+def _plane(setting: Setting, directions: Directions | None, hessian_images: int, device: str) -> Plane:
     network, checkpoints = setting.network, setting.checkpoints
     if directions is None:
         weights = [checkpoint.weights(network) for checkpoint in checkpoints]
         a, b, c = (checkpoint.label for checkpoint in checkpoints)
         return Plane.through(*weights, labels=(a, b, c))
-    (only,) = checkpoints
-    path: list[Load] = [lambda: only.weights(network)]
-    if directions == "pca":
-        own = next((each for each in setting.paths if each.kind == only.kind), None)
-        if own is None:
-            raise InputError(f"{only.label} lies in no run's folder, so there is no path to take components of.")
-        path = [partial(_weights_of_file, file, network) for _, file in own.points]
-    return directions_of(directions, path, seed=(*setting.seeds, 0)[0], label=only.label)
+    (only,), seed = checkpoints, (*setting.seeds, 0)[0]
+    if directions == "random":
+        return random_plane(only.weights(network), seed=seed, label=only.label)
+    if directions == "hessian":
+        rows = setting.task.source_rows("in")
+        if hessian_images < len(rows):
+            rows = stratified(setting.task, rows, hessian_images, seed=seed)
+        own = copy.deepcopy(network).to(resolve_device(device)).eval()
+        only.load_into(own)
+        batches = batches_of(setting.task, rows, own, resolve_device(device))
+        return hessian_plane(own, batches, seed=seed, label=only.label)
+    path = next((each for each in setting.paths if each.kind == only.kind), None)
+    if path is None:
+        raise InputError(f"{only.label} lies in no run's folder, so there is no path to take components of.")
+    points: list[Load] = [partial(_weights_of_file, file, network) for _, file in path.points]
+    return pca_plane(points, label=only.label)
+
+
+def _images_of(plane: Plane) -> tuple[str, ...]:
+    return (str(plane.about["images"]),) if "images" in plane.about else ()
 
 
 def _weights_of_file(file: Path, network: nn.Module) -> Weights:

@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -13,7 +13,7 @@ from landscape.errors import InputError
 from landscape.weights import Weights, combine, dot, norm, subtract
 
 Point = tuple[float, float]
-PlaneKind = Literal["through", "pca", "random"]
+PlaneKind = Literal["through", "pca", "random", "hessian"]
 
 # Two checkpoints nearer than this (relative to their norm) are the same point: float32 resolves no more.
 _RESOLUTION = 2.0**-23
@@ -36,6 +36,7 @@ class Plane:
         labels: names of the anchors.
         kind: what spans the plane.
         reach: how far a plane of directions is looked at by default, in units of weight-space distance.
+        about: what else there is to say of its directions, such as eigenvalues.
     """
 
     origin: Weights
@@ -45,6 +46,7 @@ class Plane:
     labels: tuple[str, ...] = ("w1", "w2", "w3")
     kind: PlaneKind = "through"
     reach: float = 0.0
+    about: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def through(cls, a: Weights, b: Weights, c: Weights, *, labels: Sequence[str] = ("w1", "w2", "w3")) -> "Plane":

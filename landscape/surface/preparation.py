@@ -13,20 +13,20 @@ from landscape.evaluation import Evaluator
 from landscape.evaluation.features import FrozenFeatures
 from landscape.evaluation.statistics import Statistics
 from landscape.evaluation.trial import Build
+from landscape.opened import Opened
 from landscape.surface.meter import Meter, MixupLoss, Row, Source
 from landscape.surface.plan import Buffers, Plan
 from landscape.surface.sampling import Sample
-from landscape.surface.setting import Setting
 
 
-def builder(setting: Setting, device: str, rows: np.ndarray) -> Build:
+def builder(opened: Opened, device: str, rows: np.ndarray) -> Build:
     """Makes evaluators of the images in `rows`; rows given later count within these."""
-    images, everything = setting.task.images, rows
+    images, everything = opened.task.images, rows
 
     def build(*, rows: np.ndarray | None = None, precision: Any = "fp32", **options: Any) -> Evaluator:
         chosen = everything if rows is None else everything[rows]
         return Evaluator(
-            setting.network, images.pixels, images.labels, rows=chosen, device=device, precision=precision, **options
+            opened.network, images.pixels, images.labels, rows=chosen, device=device, precision=precision, **options
         )
 
     return build

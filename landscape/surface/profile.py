@@ -1,15 +1,18 @@
 """Loss and accuracy on the straight line between two checkpoints (Goodfellow et al. 2015)."""
 
 import html
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import xarray as xr
 
 from landscape.errors import InputError
 from landscape.storage import atomic_path
+from landscape.surface.surface import PANELS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,8 +20,10 @@ if TYPE_CHECKING:
     from torch import nn
 
     from landscape.data import Task
-    from landscape.evaluation.evaluator import Precision
+    from landscape.evaluation.trial import PrecisionOption
     from landscape.opened import Reference
+
+FORMAT = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +57,8 @@ class Profile:
         points: int = 25,
         beyond: float = 0.25,
         device: str = "auto",
-        precision: "Precision" = "fp32",
+        precision: "PrecisionOption" = "fp32",
+        journal: Path | str | None = None,
         progress: bool = True,
     ) -> "Profile":
         """Evaluate the line between two checkpoints and a little beyond.
@@ -70,55 +76,18 @@ class Profile:
             beyond: how far to go on at either end.
             device: where to compute.
             precision: of the forward passes.
+            journal: a file that keeps what has been evaluated; an interrupted call with the same inputs continues.
             progress: show a bar.
 
         Raises:
             InputError: fewer than two points, identical checkpoints, or data that cannot be used.
         """
-        from tqdm.auto import tqdm
-
-        from landscape.evaluation import Evaluator
         from landscape.opened import Opened
-        from landscape.surface.meter import Meter, panel_values
-        from landscape.weights import combine, norm, subtract
+        from landscape.surface.line import Line, measure_line
 
-        if points < 2 or not beyond >= 0:
-            raise InputError(
-                f"got {points} points and {beyond} beyond; expected at least 2 and a fraction of 0 or more."
-            )
         opened = Opened.open([a, b], data, network=network, root=root, progress=progress, target=target)
-        module, images = opened.network, opened.task.images
-        first, second = (checkpoint.weights(module) for checkpoint in opened.checkpoints)
-        step = subtract(second, first)
-        if (distance := norm(step)) == 0:
-            raise InputError(
-                f"{opened.names[0]} and {opened.names[1]} have identical weights; give two different ones."
-            )
-        evaluator = Evaluator(module, images.pixels, images.labels, device=device, precision=precision)
-        span = evaluator.span(combine((1.0, first)), step)
-        ends = [checkpoint.buffers(module) for checkpoint in opened.checkpoints]
-        floating = [{name: value for name, value in each.items() if value.is_floating_point()} for each in ends]
-        meter = Meter(opened.task, evaluator)
-        t = np.union1d(np.linspace(-beyond, 1 + beyond, points), [0.0, 1.0])
-        rows = []
-        for value in tqdm(t.tolist(), desc="line", unit="point", disable=not progress):
-            share = min(max(value, 0.0), 1.0)
-            buffers = combine((1.0 - share, floating[0]), (share, floating[1])) if floating[0] else {}
-            rows.append(panel_values(meter.at(span.point(value), buffers)))
-        return cls(
-            t=t,
-            values={name: np.array([row[name] for row in rows]) for name in rows[0]},
-            distance=distance,
-            names=(opened.names[0], opened.names[1]),
-            about={
-                "data": images.name,
-                "target": opened.task.target,
-                "model": opened.model,
-                "seeds": list(opened.seeds),
-                "n": {"train": len(opened.task.source_rows("in")), "test": len(opened.task.target_rows())},
-                "notes": [*opened.notes, *evaluator.notes],
-            },
-        )
+        line = Line.of(opened, points=points, beyond=beyond)
+        return measure_line(line, device=device, precision=precision, journal=journal, progress=progress)
 
     def barrier(self, panel: str = "train_loss") -> float:
         """How far the loss between the checkpoints rises above the straight line between its values there.
@@ -141,11 +110,43 @@ class Profile:
         return pd.DataFrame({"t": self.t, **self.values})
 
     def save(self, path: Path | str) -> Path:
-        """Write the table as CSV, atomically."""
+        """Write everything to one netCDF file, atomically."""
         path = Path(path)
+        about = {**self.about, "format": FORMAT, "distance": self.distance, "names": list(self.names)}
+        values = {
+            name: ("t", array, dict(zip(("long_name", "units"), PANELS[name], strict=True)))
+            for name, array in self.values.items()
+        }
+        axis = ("t", self.t, {"long_name": "position: 0 at the first checkpoint, 1 at the second", "units": "1"})
+        stored = xr.Dataset(values, coords={"t": axis}, attrs={"profile": json.dumps(about, sort_keys=True)})
         with atomic_path(path) as temporary:
-            self.to_dataframe().to_csv(temporary, index=False)
+            stored.to_netcdf(temporary, engine="h5netcdf")
         return path
+
+    @classmethod
+    def load(cls, path: Path | str) -> "Profile":
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            InputError: no such file, or no profile.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise InputError(
+                f"{path} does not exist; expected a result, as `python -m landscape.surface A B --plane line` writes "
+                "it."
+            )
+        try:
+            with xr.open_dataset(path, engine="h5netcdf") as opened:
+                stored = opened.load()
+            about = json.loads(stored.attrs["profile"])
+        except (OSError, KeyError, ValueError) as error:
+            raise InputError(f"{path} is no profile of a line, or is damaged ({error}); measure it again.") from error
+        if (version := about.pop("format")) != FORMAT:
+            raise InputError(f"{path} has profile format {version}; this version reads {FORMAT}.")
+        distance, (first, second) = about.pop("distance"), about.pop("names")
+        values = {str(name): array.values for name, array in stored.data_vars.items()}
+        return cls(stored["t"].values, values, distance, (first, second), about)
 
     def plot(self, ax: "Axes | None" = None) -> "Axes":
         """Train loss, test loss and test accuracy along the line."""

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -44,6 +44,7 @@ def refine(
     tolerance: float,
     *,
     seed: int = 0,
+    ahead: Callable[[Sequence[Cell]], object] = lambda cells: None,
 ) -> Refined:
     """Measure a grid as densely as a tolerance asks for.
 
@@ -56,6 +57,7 @@ def refine(
         evaluate: panels at a cell ``(i, j)``.
         tolerance: in nats, respectively as a fraction for accuracies.
         seed: of the points that are held out.
+        ahead: told which cells are going to be evaluated next, for whoever can do several at a time.
 
     Raises:
         InputError: the tolerance is not positive.
@@ -65,9 +67,10 @@ def refine(
     known: dict[Cell, Values] = {}
 
     def measure(cells: Iterable[Cell]) -> None:
-        for cell in cells:
-            if cell not in known:
-                known[cell] = evaluate(cell)
+        missing = [cell for cell in dict.fromkeys(cells) if cell not in known]
+        ahead(missing)
+        for cell in missing:
+            known[cell] = evaluate(cell)
 
     rows, columns = _lines(shape[0]), _lines(shape[1])
     measure((i, j) for i in rows for j in columns)

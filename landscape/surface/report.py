@@ -2,10 +2,15 @@
 
 import html
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from landscape.surface.profile import Profile
 from landscape.surface.surface import Mark, Surface
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _COLUMNS = {"train_loss": "train loss", "fgmix_train_loss": "FGMix train loss", "test_accuracy": "test accuracy"}
 
@@ -27,6 +32,38 @@ def report(surface: Surface) -> str:
         *(f"note: {note}" for note in surface.about["notes"]),
     ]
     return "\n".join(lines).rstrip()
+
+
+def marks_table(surface: Surface) -> "pd.DataFrame":
+    """One row for each anchor and path end: where it is, how far off the plane, every panel's value true and projected.
+
+    Columns: ``point``, ``checkpoint``, ``role``, ``x``, ``y``, ``off_plane``, and per panel ``NAME`` and
+    ``NAME_projected``; an anchor lies on the plane, so that its two values are one.
+    """
+    import pandas as pd
+
+    rows = []
+    for mark in surface.marks:
+        row = {"point": mark.label, "checkpoint": mark.name, "role": mark.role, "x": mark.x, "y": mark.y}
+        row["off_plane"] = mark.residual
+        for name in surface.panels:
+            row |= {name: mark.true.get(name, math.nan), f"{name}_projected": mark.projected.get(name, math.nan)}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def report_line(profile: Profile) -> str:
+    """A line's two ends, the barrier between them, and notes."""
+    lines = [
+        f"{profile.names[0]} (at 0) to {profile.names[1]} (at 1), {profile.distance:.4g} apart",
+        f"barrier of the train loss {profile.barrier():.4f} nats, of the test loss {profile.barrier('test_loss'):.4f}",
+    ]
+    for end in (0.0, 1.0):
+        train, test, accuracy = (
+            float(profile.values[name][profile.t == end][0]) for name in ("train_loss", "test_loss", "test_accuracy")
+        )
+        lines.append(f"at {end:g}: train loss {train:.4f}, test loss {test:.4f}, test accuracy {accuracy:.1%}")
+    return "\n".join([*lines, *(f"note: {note}" for note in profile.about["notes"])])
 
 
 def html_report(surface: Surface) -> str:
@@ -58,6 +95,13 @@ def _plane(surface: Surface) -> str:
     if kind == "through":
         return f"angle at w1 between the directions to w2 and w3: {surface.about['angle']:.1f} degrees"
     words = {"pca": "the two largest principal components of its path", "random": "two random filter-normalised ones"}
+    if kind == "hessian":
+        known = surface.about["directions"]
+        first, second = known["eigenvalues"]
+        words["hessian"] = (
+            f"the eigenvectors of its Hessian's two largest eigenvalues, {first:.4g} and {second:.4g} "
+            f"({known['images']} training images)"
+        )
     return f"plane through w1 along {words[kind]}"
 
 

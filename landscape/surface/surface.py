@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from landscape.data import Task
     from landscape.evaluation.trial import Compile, PrecisionOption
     from landscape.opened import Reference
+    from landscape.surface.distributed import Workers
     from landscape.surface.options import BatchNormPolicy, MixtureMode
     from landscape.surface.plan import Directions
 
@@ -118,6 +119,7 @@ class Surface:
         precision: "PrecisionOption" = "fp32",
         batch_size: int | None = None,
         compiled: "Compile" = "auto",
+        workers: "Workers" = "none",
         journal: Path | str | None = None,
         progress: bool = True,
     ) -> "Surface":
@@ -147,6 +149,7 @@ class Surface:
             precision: ``fp32``, ``bf16``, ``tf32`` (CUDA), ``auto``, or ``fp64`` for checks.
             batch_size: images a forward pass; None: chosen by the device and, for long work, a trial.
             compiled: ``torch.compile``: ``on``, ``off``, ``auto``.
+            workers: ``ray`` evaluates on Ray's workers, to the same values.
             journal: a file that keeps what has been evaluated; an interrupted call with the same inputs continues.
             progress: show a bar with the time left.
 
@@ -171,6 +174,7 @@ class Surface:
             precision=precision,
             batch_size=batch_size,
             compiled=compiled,
+            workers=workers,
             journal=journal,
             progress=progress,
         )
@@ -187,6 +191,7 @@ class Surface:
         root: Path | str = "checkpoints",
         points: int = 7,
         margin: float = 0.2,
+        hessian_images: int = 64,
         device: str = "auto",
         precision: "PrecisionOption" = "fp32",
         journal: Path | str | None = None,
@@ -198,12 +203,13 @@ class Surface:
             a: the checkpoint, the plane's origin.
             data: a :class:`~landscape.data.Task`, or the name of the data.
             directions: ``pca``: principal components of the checkpoint's recorded path; ``random``: two random
-                filter-normalised directions.
+                filter-normalised directions; ``hessian``: eigenvectors of the two largest eigenvalues.
             network: a module, or a model's name.
             target: the domain to test on.
             root: folder of the run folders.
             points: points along each axis.
             margin: room around the path, as a fraction of its extent.
+            hessian_images: about so many training images, stratified, behind the Hessian.
             device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
             precision: of the forward passes.
             journal: a file that keeps what has been evaluated.
@@ -217,7 +223,8 @@ class Surface:
         from landscape.surface.setting import Setting
 
         setting = Setting.around(a, data, network=network, root=root, progress=progress, target=target)
-        plan = Plan.of(setting, points=points, margin=margin, directions=directions, progress=progress)
+        kind: dict[str, Any] = {"directions": directions, "hessian_images": hessian_images, "device": device}
+        plan = Plan.of(setting, points=points, margin=margin, **kind, progress=progress)
         return measure(plan, device=device, precision=precision, journal=journal, progress=progress)
 
     @property

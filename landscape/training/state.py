@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from landscape.algorithms import ERM
-from landscape.checkpoint import load_tensors, save_tensors, tensors_under
+from landscape.checkpoint import load_about, load_tensors, save_tensors, tensors_under
 from landscape.errors import InputError
 from landscape.training.averaging import WeightAverage
 
@@ -40,10 +40,10 @@ def load_state(path: Path, algorithm: ERM, average: WeightAverage) -> int:
 
 
 def saved_step(path: Path) -> int:
-    """The step of a saved state; 0 when there is none."""
+    """The step of a saved state, from the file's header; 0 when there is none."""
     if not path.is_file():
         return 0
-    _, about = load_tensors(path)
+    about = load_about(path)
     return int(about["step"]) if about else 0
 
 

@@ -194,3 +194,25 @@ def test_a_random_loss_and_no_data_are_refused(network, batches) -> None:
         Curvature.measure(network, nn.CrossEntropyLoss(), [])
     with pytest.raises(InputError, match="not finite"):
         Curvature.measure(network, nn.CrossEntropyLoss(), [(batches[0][0] * np.inf, batches[0][1])], check=False)
+
+
+@pytest.mark.parametrize("fits", [8, 3, 0])
+def test_batches_that_do_not_fit_are_halved(network, batches, fits: int) -> None:
+    options = {"top": 2, "trace_vectors": 2}
+    whole = Curvature.measure(network, nn.CrossEntropyLoss(), batches, **options)
+    network[0].register_forward_pre_hook(lambda _, inputs: _fill_memory(inputs[0], fits))
+    if fits == 0:
+        with pytest.raises(InputError, match="even for one example"):
+            Curvature.measure(network, nn.CrossEntropyLoss(), batches, check=False, **options)
+        return
+    small = Curvature.measure(network, nn.CrossEntropyLoss(), batches, check=False, **options)
+    np.testing.assert_allclose(small.eigenvalues, whole.eigenvalues, rtol=1e-10)
+    assert small.examples == 25
+    halvings = [f"out of memory with {n} images a batch: went on with {(n + 1) // 2}" for n in (16, 8, 4)]
+    assert [note.removeprefix("curvature: ") for note in small.about["notes"]] == halvings[: {8: 1, 3: 3}[fits]]
+    assert "notes" not in whole.about
+
+
+def _fill_memory(inputs: torch.Tensor, fits: int) -> None:
+    if len(inputs) > fits:
+        raise torch.OutOfMemoryError("out of memory")

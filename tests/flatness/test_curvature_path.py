@@ -10,7 +10,7 @@ from torch import nn
 from landscape.data import normalise
 from landscape.errors import InputError
 from landscape.flatness import Curvature, CurvaturePath
-from landscape.flatness.curvature import CurvaturePlan, measure
+from landscape.flatness.curvature import CurvaturePlan, measure, trial
 from landscape.opened import Opened
 
 OPTIONS = {"images": 12, "top": 2, "trace_vectors": 2, "progress": False}
@@ -98,3 +98,21 @@ def test_an_interrupted_measurement_continues(references: list[str], paths: Curv
 def test_mistakes_are_one_sentence(references: list[str], options, message) -> None:
     with pytest.raises(InputError, match=message):
         CurvaturePath.measure(references[0], **{**OPTIONS, **options})
+
+
+def test_memory_that_runs_out_is_noted(references: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = Opened.open(references[1:], progress=False)
+    options = {"scopes": ("full",), "images": 9, "top": 1, "trace_vectors": 2, "density": False, "ends_only": True}
+    plan = CurvaturePlan.of(opened, **options)
+    whole = measure(plan, progress=False)
+
+    def limited(_, inputs):
+        if len(inputs[0]) > 5:
+            raise torch.OutOfMemoryError("out of memory")
+
+    opened.network.register_forward_pre_hook(limited)
+    small = measure(plan, progress=False)
+    found, expected = (each.points[0].curvature for each in (small, whole))
+    np.testing.assert_allclose(found.eigenvalues, expected.eigenvalues, rtol=1e-3)
+    assert "curvature: out of memory with 9 images a batch: went on with 5" in small.about["notes"]
+    assert trial(plan) > 0

@@ -1,9 +1,11 @@
 """Faults of older landscape tools, one test each, so that they stay theirs; and their values where they are right.
 
-That the axes are orthogonal where float32 leaves them 6e-2 apart is in ``test_plane.py``.
+That the axes are orthogonal where float32 leaves them 6e-2 apart is in ``test_plane.py``; flatness under both
+definitions that people use in ``tests/flatness/test_flatness_curve.py``.
 """
 
 import weakref
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +15,11 @@ from torch import nn
 from landscape.evaluation import Evaluator
 from landscape.surface import Plane, Surface, Trajectory
 from landscape.surface.__main__ import SurfaceOptions, command
+from landscape.surface.grid import Grid
+from landscape.surface.measure import measure
 from landscape.surface.meter import Meter
+from landscape.surface.plan import Plan
+from landscape.surface.setting import Setting
 
 
 def test_a_grid_that_is_not_square_in_shape_or_range_keeps_its_coordinates(task, linear) -> None:
@@ -30,6 +36,21 @@ def test_a_grid_that_is_not_square_in_shape_or_range_keeps_its_coordinates(task,
             assert surface.panel("test_loss").values[i, j] == pytest.approx(loss, rel=1e-9)
     table = surface.to_dataframe()
     assert table[["x", "y"]].drop_duplicates().shape[0] == 16
+
+
+def test_a_grid_with_more_rows_than_columns_keeps_its_coordinates(task, linear) -> None:
+    """The same, for a grid that is not square."""
+    network, weights = linear
+    plan = Plan.of(Setting.through(*map(weights, range(3)), task, network=network), points=2, progress=False)
+    square = measure(plan, precision="fp64", progress=False)
+    tall = Grid(plan.grid.x, np.linspace(plan.grid.y[0], plan.grid.y[1], 3))
+    surface = measure(replace(plan, grid=tall), precision="fp64", progress=False)
+    loss = surface.panel("train_loss")
+    assert loss.shape == (3, 2)
+    np.testing.assert_array_equal(loss.values[[0, 2]], square.panel("train_loss").values)
+    evaluator = Evaluator(network, task.images.pixels, task.images.labels, precision="fp64")
+    direct = evaluator.at(plan.plane.at(float(tall.x[1]), float(tall.y[1]))).loss[task.source_rows("in")].mean()
+    assert loss.values[1, 1] == pytest.approx(direct, rel=1e-9)
 
 
 def test_a_cell_whose_true_value_is_zero_is_done(task, linear, tmp_path, monkeypatch) -> None:

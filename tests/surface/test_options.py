@@ -123,9 +123,9 @@ def test_a_surface_over_the_classifier_alone_equals_the_ordinary_one(task, netwo
 
 def test_what_a_trial_chose_holds_after_an_interruption(setting, tmp_path, monkeypatch) -> None:
     plan, journal = Plan.of(setting, points=2, progress=False), tmp_path / "journal.jsonl"
-    monkeypatch.setattr("landscape.surface.measure.choose", lambda *_, **__: Choice("fp32", 5, False, 1.0, ("why",)))
+    monkeypatch.setattr("landscape.surface.choosing.choose", lambda *_, **__: Choice("fp32", 5, False, 1.0, ("why",)))
     first = measure(plan, journal=journal, progress=False)
-    monkeypatch.setattr("landscape.surface.measure.choose", lambda *_, **__: pytest.fail("chosen again"))
+    monkeypatch.setattr("landscape.surface.choosing.choose", lambda *_, **__: pytest.fail("chosen again"))
     again = measure(plan, journal=journal, progress=False)
     assert first.about["evaluation"] == again.about["evaluation"]
     assert first.about["evaluation"]["batch_size"] == 5

@@ -5,11 +5,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.func import functional_call, jacrev
 
+from landscape.data import normalise
 from landscape.errors import InputError
+from landscape.evaluation import Evaluator
+from landscape.flatness.eigenvectors import Eigenvectors
 from landscape.surface import Surface
 from landscape.surface.__main__ import main
-from landscape.surface.directions import pca_plane, random_plane
+from landscape.surface.directions import hessian_plane, pca_plane, random_plane
 from landscape.weights import dot, norm
 
 
@@ -76,6 +82,85 @@ def test_a_random_plane_needs_one_checkpoint_and_is_its_own_result(task, network
     assert "<table" in surface._repr_html_()
     with pytest.raises(InputError, match="lies in no run's folder"):
         Surface.around(weights, task, directions="pca", network=network, points=3, progress=False)
+
+
+def dense_hessian(network, images: torch.Tensor, labels: torch.Tensor) -> np.ndarray:
+    """Reverse mode twice."""
+    shapes = {name: p.shape for name, p in network.named_parameters()}
+    theta = torch.cat([p.detach().reshape(-1) for p in network.parameters()]).double()
+
+    def loss(vector: torch.Tensor) -> torch.Tensor:
+        parts = vector.split([shape.numel() for shape in shapes.values()])
+        named = {name: part.view(shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)}
+        return F.cross_entropy(functional_call(network, named, (images,)), labels)
+
+    return jacrev(jacrev(loss))(theta).numpy()
+
+
+@pytest.mark.parametrize("limit", [2, 2048])
+def test_eigenvectors_are_those_of_the_dense_hessian(task, network_of, monkeypatch, limit) -> None:
+    monkeypatch.setattr("landscape.flatness.spectrum.DENSE_LIMIT", limit)
+    network, rows = network_of(0).double(), np.arange(0, len(task.images), 3)
+    images = normalise(task.images.pixels[rows], network.mean, network.std).double()
+    labels = torch.from_numpy(task.images.labels[rows])
+    batches = [(images[:10], labels[:10]), (images[10:], labels[10:])]
+    found = Eigenvectors.measure(network, nn.CrossEntropyLoss(), batches, count=2, tolerance=1e-10)
+    values, vectors = np.linalg.eigh(dense_hessian(network, images, labels))
+    np.testing.assert_allclose(found.values, values[::-1][:2], rtol=1e-7)
+    for axis, expected in zip(found.vectors, vectors.T[::-1], strict=False):
+        own = np.concatenate([axis[name].numpy().ravel() for name, _ in network.named_parameters()])
+        assert abs(own @ expected) == pytest.approx(1.0, abs=1e-6)
+        assert own[np.abs(own).argmax()] > 0
+    assert dot(*found.vectors) == pytest.approx(0.0, abs=1e-12)
+
+    plane = hessian_plane(network, batches, seed=0)
+    assert plane.reach == pytest.approx(np.sqrt(2 / values[-1]), rel=1e-3)
+    assert plane.about["images"] == len(rows)
+    # Second differences along the axes are the eigenvalues.
+    evaluator = Evaluator(network, task.images.pixels, task.images.labels, rows=rows, precision="fp64")
+    for axis, value in zip(((1, 0), (0, 1)), found.values, strict=True):
+        step = 1e-3
+        low, middle, high = (
+            evaluator.at(plane.at(s * step * axis[0], s * step * axis[1])).loss.mean() for s in (-1, 0, 1)
+        )
+        assert (low - 2 * middle + high) / step**2 == pytest.approx(value, rel=1e-3)
+
+
+def test_a_hessian_plane_says_what_spans_it(in_workplace: Path, tmp_path: Path, capsys) -> None:
+    erm, _ = sorted(path.name for path in (in_workplace / "checkpoints").iterdir())
+    arguments = [f"{erm}@4", "--plane", "hessian", "--hessian-images", "9", "--points", "3", "--format", "png"]
+    arguments += ["--out", str(tmp_path)]
+    main(arguments)
+    assert "eigenvectors of its Hessian's two largest eigenvalues" in capsys.readouterr().out
+    (result,) = tmp_path.glob("*.nc")
+    surface = Surface.load(result)
+    first, second = surface.about["directions"]["eigenvalues"]
+    assert first > second
+    assert surface.about["directions"]["images"] == 9
+    assert surface.x[-1] == pytest.approx(np.sqrt(2 / first))
+    assert surface.panel("train_loss").values[1, 1] == pytest.approx(surface.anchors[0].true["train_loss"], rel=1e-5)
+    main(arguments)
+    assert "nothing to do" in capsys.readouterr().out
+    main([*arguments, "--hessian-images", "12"])
+    assert len(list(tmp_path.glob("*.nc"))) == 2
+
+
+def test_a_hessian_without_a_basin_is_refused() -> None:
+    batch = torch.zeros(4, 3, 8, 8), torch.zeros(4, dtype=torch.int64)
+    with pytest.raises(InputError, match="largest eigenvalue at w1 is -"):
+        hessian_plane(Summit(), [batch], seed=0)
+
+
+class Summit(nn.Module):
+    """The logit of class 0 grows with the square of the weights: its loss is largest at zero."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(5))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        top = (self.weight**2).sum()
+        return torch.stack([top, -top]).expand(len(images), 2)
 
 
 def test_the_command_draws_a_path_on_its_components(in_workplace: Path, tmp_path: Path, capsys) -> None:

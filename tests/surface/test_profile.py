@@ -1,7 +1,6 @@
 """A linear model's loss along a line, by hand."""
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
@@ -9,6 +8,7 @@ from matplotlib.figure import Figure
 
 from landscape.errors import InputError
 from landscape.surface import Profile
+from landscape.surface.meter import Meter
 
 
 def test_the_line_equals_cross_entropy_by_hand(task, linear, tmp_path) -> None:
@@ -28,8 +28,10 @@ def test_the_line_equals_cross_entropy_by_hand(task, linear, tmp_path) -> None:
     # Cross entropy is convex in a linear model's weights: no barrier.
     assert profile.barrier() == pytest.approx(0.0, abs=1e-9)
     assert profile.distance == pytest.approx(float(sum((a[n] - b[n]).double().square().sum() for n in a) ** 0.5))
-    table = pd.read_csv(profile.save(tmp_path / "line.csv"))
-    np.testing.assert_allclose(table["train_loss"], profile.values["train_loss"])
+    assert list(profile.to_dataframe()["train_loss"]) == profile.values["train_loss"].tolist()
+    back = Profile.load(profile.save(tmp_path / "line.nc"))
+    assert back.to_dataframe().equals(profile.to_dataframe())
+    assert (back.names, back.distance, dict(back.about)) == (profile.names, profile.distance, dict(profile.about))
     assert "<table" in profile._repr_html_()
     ax = profile.plot(Figure().add_subplot())
     np.testing.assert_allclose(ax.get_lines()[0].get_ydata(), profile.values["train_loss"])
@@ -63,3 +65,35 @@ def test_mistakes(task, linear) -> None:
         Profile.between(weights(0), weights(0), task, network=network, progress=False)
     with pytest.raises(InputError, match="got 1 points"):
         Profile.between(weights(0), weights(1), task, network=network, points=1, progress=False)
+
+
+def test_a_killed_line_resumes_to_the_same_profile(task, network_of, tmp_path, monkeypatch) -> None:
+    networks = [network_of(seed) for seed in range(2)]
+    ends = [{name: p.detach().clone() for name, p in network.named_parameters()} for network in networks]
+    options = {"network": networks[0], "points": 5, "progress": False}
+    whole = Profile.between(*ends, task, **options)
+    original, calls = Meter.at, 0
+
+    def counted(self, *arguments):
+        nonlocal calls
+        calls += 1
+        if calls == limit:
+            raise KeyboardInterrupt
+        return original(self, *arguments)
+
+    monkeypatch.setattr(Meter, "at", counted)
+    limit, journal = 4, tmp_path / "line.journal.jsonl"
+    with pytest.raises(KeyboardInterrupt):
+        Profile.between(*ends, task, journal=journal, **options)
+    limit, calls = -1, 0
+    resumed = Profile.between(*ends, task, journal=journal, **options)
+    assert calls == len(whole.t) - 3
+    assert resumed.to_dataframe().equals(whole.to_dataframe())
+
+
+def test_files_that_are_no_profile(tmp_path) -> None:
+    with pytest.raises(InputError, match="does not exist"):
+        Profile.load(tmp_path / "none.nc")
+    (tmp_path / "bad.nc").write_bytes(b"nothing")
+    with pytest.raises(InputError, match="no profile of a line"):
+        Profile.load(tmp_path / "bad.nc")

@@ -12,7 +12,7 @@ import pytest
 from landscape import command
 from landscape.errors import InputError
 from landscape.storage import Journal
-from landscape.surface import Surface
+from landscape.surface import Profile, Surface
 from landscape.surface.__main__ import main
 
 
@@ -107,7 +107,7 @@ def test_exit_codes(in_workplace: Path, monkeypatch, capsys) -> None:
     assert not Path("none").exists()
 
 
-def test_help_answers_at_once_with_three_examples() -> None:
+def test_help_answers_at_once_with_examples() -> None:
     seconds = []
     for _ in range(3):
         began = time.perf_counter()
@@ -118,7 +118,7 @@ def test_help_answers_at_once_with_three_examples() -> None:
             check=True,
         )
         seconds.append(time.perf_counter() - began)
-    assert done.stdout.count("  python -m landscape.surface") == 3
+    assert done.stdout.count("  python -m landscape.surface") == 4
     imported = {line.split("|")[-1].strip() for line in done.stderr.splitlines()}
     assert not imported & {"torch", "xarray", "matplotlib", "plotly"}
     assert min(seconds) < 1.0
@@ -155,3 +155,41 @@ def test_killed_at_any_moment_it_continues_to_the_same_result(in_workplace: Path
     assert resumed.marks == whole.marks
     assert not list(out.glob("*.journal.jsonl"))
     assert only(out, ".html").stem == only(out, ".nc").stem
+
+
+def test_a_line_is_measured_drawn_and_found_again(in_workplace: Path, tmp_path: Path, capsys) -> None:
+    _, b, c = references(in_workplace)
+    arguments = [b, c, "--plane", "line", "--points", "5", "--margin", "0.5", "--out", str(tmp_path), "--format", "png"]
+    main([*arguments, "--dry-run"])
+    said = capsys.readouterr().out
+    assert "5 points from -0.5 to 1.5" in said
+    assert "passes over the data: 5 of 72 images = 360 forward passes" in said
+    assert list(tmp_path.iterdir()) == []
+    main(arguments)
+    said = capsys.readouterr().out
+    assert "barrier of the train loss" in said
+    assert "at 1: train loss" in said
+    stem = only(tmp_path, ".nc").stem
+    assert stem.startswith("line-images-sketch-")
+    assert {path.suffix for path in tmp_path.iterdir()} == {".nc", ".png"}
+    profile = Profile.load(only(tmp_path, ".nc"))
+    assert profile.t.tolist() == [-0.5, 0.0, 0.5, 1.0, 1.5]
+    assert profile.names == ("ERM + SWA, step 4", "FGMix + SWA, step 4")
+    main(arguments)
+    assert "nothing to do" in capsys.readouterr().out
+    main(["--plot-only", str(only(tmp_path, ".nc")), "--format", "svg"])
+    assert (tmp_path / f"{stem}.svg").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["a", "b", "c", "--plane", "line"], "got 3 checkpoints; --plane line goes through two"),
+        (["a", "b", "--plane", "line", "--subset", "9"], "--plane line takes no --subset"),
+        (["a", "b", "--plane", "line", "--y-range", "0", "1"], "--plane line takes no --y-range"),
+        (["a", "b", "--plane", "hessian"], "got 2 checkpoints; --plane hessian goes through one"),
+    ],
+)
+def test_what_does_not_fit_a_plane_is_one_sentence(in_workplace: Path, arguments, message) -> None:
+    with pytest.raises(InputError, match=message):
+        main(arguments)

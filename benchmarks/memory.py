@@ -1,0 +1,171 @@
+"""Peak memory of a surface against the bare forward pass, and of data larger than what it may take.
+
+    python benchmarks/memory.py --quick
+    python benchmarks/memory.py
+
+Each contender runs in a fresh process with one thread. What counts is its largest resident set, minus that of the
+process once it holds images and network.
+
+bare    the folded network in place of the given one, run over batches in memory-mapped order: nothing else is held.
+points  an evaluator, and 9 points of a plane whose vectors are the caller's: what a surface needs while it evaluates.
+whole   Surface.through of three sets of weights in memory: their copies, the plane in float64, the evaluator.
+
+The second table maps a file of random pixels into memory. Its pages are the operating system's to take back at any
+moment, so that the process's own (anonymous) memory is what has to fit; the peak with the pages stands beside it.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from contenders import Workload, workload
+
+from landscape.config import RunConfig
+from landscape.data import open_task
+from landscape.evaluation import Evaluator
+from landscape.surface import Surface
+from landscape.weights import combine, weights_of
+
+MIB = 2**20
+CONTENDERS = ("bare", "points", "whole")
+
+
+def status(name: str) -> float:
+    """A line of this process's ``/proc/self/status`` in MiB."""
+    with open("/proc/self/status") as file:
+        found = next(line for line in file if line.startswith(f"{name}:"))
+    return int(found.split()[1]) / 1024
+
+
+def forget_the_peak() -> None:
+    """Begin ``VmHWM`` anew at what is resident now."""
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def bare(evaluator: Evaluator, images: int) -> None:
+    """Run the folded network over the images."""
+    network, size, batch = evaluator.network, evaluator.batch_size, evaluator._images.batch
+    with torch.inference_mode():
+        for start in range(0, images, size):
+            network(batch(start, min(start + size, images)))
+
+
+def serve(contender: str, work: Workload, pixels: np.ndarray, labels: np.ndarray, points: int) -> None:
+    """Do the work of one contender, and say what it took beyond this process with images and network."""
+    mean, std = work.colour
+
+    def build(**options: Any) -> Evaluator:
+        return Evaluator(work.network, pixels, labels, mean=mean, std=std, **options)
+
+    # What is loaded at the first use is no one's.
+    first = build(rows=np.arange(2))
+    first.at()
+    batch_size = first.batch_size
+    del first
+    weights = weights_of(work.network)
+    size = sum(tensor.numel() for tensor in weights.values()) * 4 / MIB
+    if contender != "whole":
+        del weights
+    before, own = status("VmRSS"), status("RssAnon")
+    if contender == "bare":
+        # Its network is a copy of the given one, which it would not need.
+        before += size
+        evaluator = build()
+        forget_the_peak()
+        bare(evaluator, len(labels))
+        before += size  # the evaluator's record of the weights it was given, likewise
+    elif contender == "points":
+        forget_the_peak()
+        evaluator = build()
+        span = evaluator.span(dict(work.network.named_parameters()), work.e1, work.e2)
+        for index in range(points):
+            evaluator.at(span.point(work.axis[index % 3], work.axis[index // 3 % 3]))
+    else:
+        forget_the_peak()
+        anchors = [weights, combine((1.0, weights), (1.0, work.e1)), combine((1.0, weights), (1.0, work.e2))]
+        task = open_task(RunConfig(image_size=pixels.shape[1]), progress=False)
+        network = work.network
+        network.mean, network.std = mean, std  # type: ignore[assignment]
+        Surface.through(*anchors, task, network=network, points=3, batch_size=batch_size, progress=False)
+    answer = {"peak": status("VmHWM") - before, "own": status("RssAnon") - own, "weights": size}
+    print("ANSWER " + json.dumps(answer), flush=True)
+
+
+def ask(contender: str, work: str, folder: Path, *, mapped: int = 0, points: int = 9) -> dict[str, float]:
+    """A contender's answer, from its own process."""
+    command = [sys.executable, __file__, "--serve", contender, "--workload", work, "--folder", str(folder)]
+    command += ["--mapped", str(mapped), "--points", str(points)]
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
+    for line in done.stdout.splitlines():
+        if line.startswith("ANSWER "):
+            found: dict[str, float] = json.loads(line.removeprefix("ANSWER "))
+            return found
+    raise SystemExit(f"{contender} failed:\n{done.stderr[-2000:]}")
+
+
+def against_bare(works: list[str], folder: Path, rounds: int) -> None:
+    """Print the table of peaks."""
+    print("| MiB | weights | bare | points | whole | points - bare, whole - bare, in copies of the weights |")
+    print("|---|---:|---:|---:|---:|---|")
+    for work in works:
+        answers = [{name: ask(name, work, folder) for name in CONTENDERS} for _ in range(rounds)]
+        peak = {name: float(np.median([each[name]["peak"] for each in answers])) for name in CONTENDERS}
+        weights = answers[0]["bare"]["weights"]
+        more = ", ".join(f"{(peak[name] - peak['bare']) / weights:+.1f}" for name in CONTENDERS[1:])
+        print(f"| {work} | {weights:.1f} | {' | '.join(f'{peak[name]:.0f}' for name in CONTENDERS)} | {more} |")
+    print(f"\nmedians of {rounds} processes each\n")
+
+
+def beyond_memory(work: str, folder: Path, size: int) -> None:
+    """Print the table of a mapped file."""
+    block = np.random.default_rng(0).integers(0, 256, 4 * MIB, dtype=np.uint8).tobytes()
+    with open(folder / "pixels.u8", "wb") as file:
+        for _ in range(-(-size // 4)):
+            file.write(block)
+    answer = ask("points", work, folder, mapped=size, points=1)
+    print("| mapped file | own memory added | peak added, with the file's pages |\n|---:|---:|---:|")
+    print(f"| {size:,} MiB | {answer['own']:.0f} MiB | {answer['peak']:.0f} MiB |")
+
+
+def main() -> None:
+    """Parse, run, print Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--workload", nargs="+", default=["resnet20", "resnet18", "lite0"])
+    parser.add_argument("--rounds", type=int, default=3, help="fresh processes of each contender")
+    parser.add_argument("--size", type=int, default=1024, help="MiB of the mapped file")
+    parser.add_argument("--quick", action="store_true", help="ResNet-20 only, one process each, 4 MiB")
+    parser.add_argument("--serve", default=None, help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, default=None, help=argparse.SUPPRESS)
+    parser.add_argument("--mapped", type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument("--points", type=int, default=9, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.serve is not None:
+        torch.set_num_threads(1)
+        work = workload(options.workload[0], 3, options.folder)
+        pixels, labels = work.pixels, work.labels
+        if options.mapped:
+            side = pixels.shape[1]
+            shape = (options.mapped * MIB // (3 * side * side), side, side, 3)
+            pixels = np.asarray(np.memmap(options.folder / "pixels.u8", dtype=np.uint8, mode="r", shape=shape))
+            labels = np.arange(len(pixels)) % 7
+        serve(options.serve, work, pixels, labels, options.points)
+        return
+    if options.quick:
+        options.workload, options.rounds, options.size = ["resnet20"], 1, 4
+    print(f"`python {' '.join(sys.argv)}` ({platform.machine()}, one thread a process, torch {torch.__version__})\n")
+    with tempfile.TemporaryDirectory() as temporary:
+        against_bare(options.workload, Path(temporary), options.rounds)
+        beyond_memory(options.workload[0], Path(temporary), options.size)
+
+
+if __name__ == "__main__":
+    main()
