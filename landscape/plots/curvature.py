@@ -1,6 +1,7 @@
 """Top eigenvalue and trace along training, and the spectral density at its end."""
 
 import textwrap
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -72,11 +73,36 @@ def plot_curvature(
             for curve in flatness.of(scope):
                 colour = colours.get(curve.method, theme.method_colour(curve.method))
                 plot_curve(curve, axes["flatness"], loss="original", colour=colour, directions=False, title="flatness")
-        handles: list[Any] = [
-            Line2D([], [], color=colours[name], lw=1.2, marker="o", ms=2.5, mew=0, label=name) for name in series
-        ]
-        figure.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, (below + 0.02) / height), ncols=6)
+        figure.legend(
+            handles=_handles(colours), loc="upper center", bbox_to_anchor=(0.5, (below + 0.02) / height), ncols=6
+        )
         figure.text(0.015, (below - 0.3) / height, "\n".join(words), va="top", fontsize=7, color="0.15")
+    return figure
+
+
+def plot_curvature_panels(path: CurvaturePath, flatness: Flatness, *, figure: Figure | None = None) -> Figure:
+    """Largest eigenvalue and trace of all parameters along training, and flatness curves of the same methods beside.
+
+    Args:
+        path: the measured curvature.
+        flatness: curves of the same methods, on the loss of the training images.
+        figure: a figure to draw into, which is resized to 6.75 inches; by default a new one.
+    """
+    matrix, colours = path.matrices[0], method_colours(list(path.paths))
+    height, below = 2.3, 0.3
+    with theme.style():
+        figure = figure or new_figure(theme.PAGE, height)
+        figure.set_size_inches(theme.PAGE, height)
+        figure.set_layout_engine("constrained", rect=(0, below / height, 1, 1 - below / height))
+        top, trace, curves = figure.subplots(1, 3)
+        for name in path.paths:
+            _draw_path(top, trace, name, path.along(name, "full", matrix), colours[name])
+        top.set_title(f"largest eigenvalue, {_NAMES[matrix]}")
+        trace.set_title(f"trace, {_NAMES[matrix]}")
+        for curve in flatness.of("full"):
+            colour = colours.get(curve.method, theme.method_colour(curve.method))
+            plot_curve(curve, curves, loss="original", colour=colour, title="flatness, last step")
+        figure.legend(handles=_handles(colours), loc="lower center", ncols=6)
     return figure
 
 
@@ -106,6 +132,12 @@ def caption(path: CurvaturePath, scope: Scope, matrix: Matrix, *, note: str = ""
     if any(c.density.size for c in found):
         sentences.append("Density: smoothed, of the last checkpoint.")
     return " ".join([*sentences, note]).strip()
+
+
+def _handles(colours: Mapping[str, str]) -> list[Line2D]:
+    return [
+        Line2D([], [], color=colour, lw=1.2, marker="o", ms=2.5, mew=0, label=name) for name, colour in colours.items()
+    ]
 
 
 def _draw_path(top: Axes, trace: Axes, name: str, points: Any, colour: str) -> None:

@@ -2,7 +2,7 @@
 
 import textwrap
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -21,6 +21,9 @@ from landscape.plots.embedding import (
     setting_words,
 )
 from landscape.plots.surface import new_figure
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _LINE = 0.123  # inches of a line of the caption
 _WIDTH = 122  # characters of it
@@ -105,6 +108,53 @@ def plot_distances(embedding: Embedding, ax: Axes, *, title: str = "") -> Axes:
     return ax
 
 
+def plot_gains(table: "pd.DataFrame", *, figure: Figure | None = None) -> Figure:
+    """What FGMix's codes cover more than the control's, for several targets: hull shares over d, and distances.
+
+    Filled: target codes; hollow: held-out source codes in their place, which cover nothing that is asked for. A gain
+    is evidence of coverage of the target where the filled one differs from 0, more so where it differs from the hollow.
+
+    Args:
+        table: one row for each target, measure (``inside``, ``distance``), d and query, with the columns
+            ``difference``, ``low`` and ``high``.
+        figure: a figure to draw into, which is resized to 6.75 inches; by default a new one.
+    """
+    height = 2.3
+    own = table[~table["query"].str.contains(" - ")]
+    targets = list(dict.fromkeys(own["target"]))
+    colours = theme.domain_colours(targets)
+    with theme.style():
+        figure = figure or new_figure(theme.PAGE, height)
+        figure.set_size_inches(theme.PAGE, height)
+        figure.set_layout_engine("constrained")
+        left, right = figure.subplots(1, 2, width_ratios=(3, 1.4))
+        for ax, measure, title in (
+            (left, "inside", "(a) inside the hull of the class"),
+            (right, "distance", "(b) nearest code of the class"),
+        ):
+            rows = own[own["measure"] == measure]
+            dimensions = sorted(set(rows["d"]))
+            offsets = np.linspace(-0.36, 0.36, 2 * len(targets))
+            for target, d, query, value, low, high in rows[
+                ["target", "d", "query", "difference", "low", "high"]
+            ].itertuples(index=False):
+                place = dimensions.index(d) + offsets[2 * targets.index(target) + (query != "target")]
+                _mark(ax, place, (value, low, high), colours[target], query == "target", f"{target}, {query}")
+            ax.axhline(0, color="0.5", lw=0.6, zorder=0)
+            ax.set_xticks(range(len(dimensions)), [f"d = {d}" for d in dimensions])
+            ax.set_xlim(-0.5, max(len(dimensions), 1) - 0.5)
+            ax.set_title(title)
+        left.set_ylabel("FGMix - control, share")
+        right.set_ylabel("FGMix - control, distance")
+        handles = [_dot(colours[target], f"target {target}") for target in targets]
+        words = {"target": "target codes", "held-out sources": "held-out source codes"}
+        handles += [
+            _dot("0.2", words[query], filled=query == "target") for query in words if query in set(own["query"])
+        ]
+        figure.legend(handles=handles, loc="outside lower center", ncols=6, handletextpad=0.2, columnspacing=1.0)
+    return figure
+
+
 def coverage_handles(embedding: Embedding) -> list[Line2D]:
     """The legend of both coverage panels: pools by colour, queries by filling."""
     same = _without_effect(embedding)
@@ -178,7 +228,12 @@ def _pool_colour(pool: str) -> str:
 
 
 def _errorbar(ax: Axes, x: float, row: Estimate, filled: bool) -> None:
-    colour = _pool_colour(row.pool)
+    _mark(ax, x, (row.value, row.low, row.high), _pool_colour(row.pool), filled, f"{row.query}: {row.pool}")
+
+
+def _mark(ax: Axes, x: float, ends: tuple[float, float, float], colour: str, filled: bool, label: str) -> None:
+    """A value with its interval; hollow or filled."""
+    value, low, high = ends
     look: dict[str, Any] = {
         "ms": 3.2,
         "mew": 0.8,
@@ -186,8 +241,8 @@ def _errorbar(ax: Axes, x: float, row: Estimate, filled: bool) -> None:
         "color": colour,
         "mfc": colour if filled else "white",
     }
-    ends = [[max(row.value - row.low, 0.0)], [max(row.high - row.value, 0.0)]]
-    ax.errorbar([x], [row.value], yerr=ends, fmt="o", label=f"{row.query}: {row.pool}", **look)
+    reach = [[max(value - low, 0.0)], [max(high - value, 0.0)]]
+    ax.errorbar([x], [value], yerr=reach, fmt="o", label=label, **look)
 
 
 def _dot(colour: str, label: str, *, filled: bool = True) -> Line2D:

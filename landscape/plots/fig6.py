@@ -1,8 +1,10 @@
-"""The row of FGMix's figure 6: two train losses and the test accuracy on one plane."""
+"""FGMix's figure 6: two train losses and the test accuracy on one plane, a row for each target."""
 
 import textwrap
+from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -11,6 +13,8 @@ from landscape.plots import theme
 from landscape.plots.levels import Levels, loss_levels
 from landscape.plots.surface import are_few, axis_ratio, colour_bar, new_figure, plot_surface
 from landscape.surface.surface import Surface
+
+_PANEL_WIDTH, _HIGHEST = {2: 2.6, 3: 1.75}, 9.0  # inches, by the number of columns; of a page
 
 # What spans a plane that has one anchor only.
 _DIRECTIONS = {
@@ -33,7 +37,7 @@ def plot_fig6_row(surface: Surface, *, figure: Figure | None = None, note: str =
     losses = [metric for metric, _, _ in row_panels(surface) if metric.endswith("loss")]
     levels = loss_levels(surface, losses)
     words = textwrap.wrap(caption(surface, levels=levels, note=note), 126)
-    panel_width = 1.75 if len(losses) == 2 else 2.6
+    panel_width = _PANEL_WIDTH[len(losses) + 1]
     ratio = axis_ratio(surface)
     below = 0.42 + 0.123 * len(words)  # inches for the legend and the caption
     height = panel_width * (1.05 if ratio is None else ratio) + 0.65 + below
@@ -42,13 +46,9 @@ def plot_fig6_row(surface: Surface, *, figure: Figure | None = None, note: str =
         figure.set_size_inches(theme.PAGE, height)
         figure.set_layout_engine("constrained", rect=(0, below / height, 1, 1 - below / height), wspace=0.03)
         axes = figure.subplots(1, len(losses) + 1, sharey=True, squeeze=False)[0]
-        for ax, (metric, title, paths) in zip(axes, row_panels(surface), strict=True):
-            plot_surface(surface, metric, ax, levels=levels if metric in losses else None, paths=paths, title=title)
-            ax.label_outer()
-        colour_bar(axes[-2], "train_loss")  # one bar for both losses: they share their levels
-        colour_bar(axes[-1], "test_accuracy")
+        _draw_row(axes, surface, levels)
         figure.legend(
-            handles=_legend_handles(surface),
+            handles=legend_handles(surface),
             loc="upper center",
             bbox_to_anchor=(0.5, (below + 0.02) / height),
             ncols=6,
@@ -57,6 +57,54 @@ def plot_fig6_row(surface: Surface, *, figure: Figure | None = None, note: str =
         )
         figure.text(0.015, (below - 0.3) / height, "\n".join(words), va="top", fontsize=7, color="0.15")
     return figure
+
+
+def plot_fig6(surfaces: Sequence[Surface], *, figure: Figure | None = None) -> Figure:
+    """A row for each target: ERM's train loss, FGMix's train loss and the test accuracy (FGMix paper, Figure 6).
+
+    The panels of a row have the same ranges, its two losses the same contour levels and one colour bar. Where one
+    surface has no mixup codes its middle panel stays empty; where none has, there is no middle column.
+
+    Args:
+        surfaces: one for each target.
+        figure: a figure to draw into, which is resized to 6.75 inches and at most 9 high; by default a new one.
+    """
+    columns = max(len(row_panels(surface)) for surface in surfaces)
+    ratios = np.array([1.05 if (ratio := axis_ratio(surface)) is None else ratio for surface in surfaces])
+    below, around = 0.35, 0.32  # inches: for the legend; of a row for its ticks
+    width = min(_PANEL_WIDTH[columns], (_HIGHEST - below - 0.4 - around * len(ratios)) / float(ratios.sum()))
+    height = width * float(ratios.sum()) + around * len(ratios) + 0.4 + below
+    with theme.style():
+        figure = figure or new_figure(theme.PAGE, height)
+        figure.set_size_inches(theme.PAGE, height)
+        figure.set_layout_engine("constrained", rect=(0, below / height, 1, 1 - below / height), wspace=0.03)
+        grid = figure.subplots(
+            len(surfaces), columns, squeeze=False, gridspec_kw={"height_ratios": width * ratios + around}
+        )
+        for index, (row, surface) in enumerate(zip(grid, surfaces, strict=True)):
+            panels = row_panels(surface)
+            axes = [*row[: len(panels) - 1], row[-1]]
+            for ax in row[len(panels) - 1 : -1]:
+                ax.set_axis_off()
+            _draw_row(axes, surface, loss_levels(surface, [name for name, _, _ in panels if name.endswith("loss")]))
+            for ax, (_, title, _) in zip(axes, panels, strict=True):
+                ax.label_outer()
+                ax.set_title("" if index else title.partition(") ")[2].partition(",")[0])
+                ax.set_xlabel("distance along $e_1$" if index == len(surfaces) - 1 else "")
+                ax.tick_params(labelbottom=True)  # every row has its own range
+            named = f"target {surface.about['target']}\n" if "target" in surface.about else ""
+            axes[0].set_ylabel(f"{named}distance along $e_2$")
+        figure.legend(handles=legend_handles(surfaces[0]), loc="lower center", ncols=6, handlelength=1.8)
+    return figure
+
+
+def _draw_row(axes: Sequence[Axes], surface: Surface, levels: Levels) -> None:
+    for ax, (metric, title, paths) in zip(axes, row_panels(surface), strict=True):
+        shared = levels if metric.endswith("loss") else None
+        plot_surface(surface, metric, ax, levels=shared, paths=paths, title=title)
+        ax.label_outer()
+    colour_bar(axes[-2], "train_loss")  # one bar for both losses: they share their levels
+    colour_bar(axes[-1], "test_accuracy")
 
 
 def caption(surface: Surface, *, levels: Levels | None = None, note: str = "") -> str:
@@ -129,7 +177,8 @@ def _unevaluated(surface: Surface) -> bool:
     return any(bool(np.isnan(surface.panel(name).values).any()) for name in surface.panels)
 
 
-def _legend_handles(surface: Surface) -> list[Line2D]:
+def legend_handles(surface: Surface) -> list[Line2D]:
+    """Paths, anchors and measured points for a legend."""
     handles = [
         Line2D(
             [],

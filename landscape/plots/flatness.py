@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from landscape.errors import InputError
 from landscape.flatness.comparison import Flatness
 from landscape.flatness.curve import FlatnessCurve, Scope, Statistic
+from landscape.flatness.pooling import PooledCurve
 from landscape.plots import theme
 from landscape.plots.surface import new_figure
 
@@ -27,7 +28,7 @@ _SPARE = (theme.BLUE, theme.VERMILLION, theme.GREEN, theme.ORANGE, theme.PINK, t
 
 
 def plot_curve(
-    curve: FlatnessCurve,
+    curve: FlatnessCurve | PooledCurve,
     ax: Axes | None = None,
     *,
     loss: str | None = None,
@@ -105,7 +106,7 @@ def plot_flatness(
     scope = scope or flatness.scopes[0]
     curves = flatness.of(scope)
     colours = method_colours([curve.method for curve in curves])
-    rows = _rows(curves)
+    rows = loss_rows(curves)
     columns = len(curves) + (len(curves) > 1)
     words = textwrap.wrap(caption(flatness, scope, statistic=statistic, note=note), 122, break_on_hyphens=False)
     below = 0.42 + 0.123 * len(words)
@@ -150,10 +151,10 @@ def plot_flatness(
             ax.set_xlabel("")
         for ax in grid[1:].ravel():
             ax.set_title("")
-        grid[0, 0].set_ylim(*_limits(curves, rows, statistic))
+        grid[0, 0].set_ylim(*y_limits(curves, rows, statistic))
         figure.supylabel(LABELS[statistic], fontsize=7.5, y=(1 + below / height) / 2)
         figure.legend(
-            handles=_handles(curves, colours, rows),
+            handles=legend_handles(curves, colours, rows),
             loc="upper center",
             bbox_to_anchor=(0.5, (below + 0.02) / height),
             ncols=6,
@@ -195,7 +196,7 @@ def caption(flatness: Flatness, scope: Scope, *, statistic: Statistic = "squared
         sentences.append(f"Norm of what is moved: {', '.join(norms)}.")
     if any(curve.overflowed for curve in curves):
         sentences.append("A gap: the loss overflowed.")
-    if _limits(curves, _rows(curves), statistic)[1] < _largest(curves, _rows(curves), statistic):
+    if y_limits(curves, loss_rows(curves), statistic)[1] < _largest(curves, loss_rows(curves), statistic):
         sentences.append("Some directions leave the panels.")
     return " ".join([*sentences, note]).strip()
 
@@ -211,7 +212,7 @@ def method_colours(methods: Sequence[str]) -> dict[str, str]:
     return chosen
 
 
-def _rows(curves: Sequence[FlatnessCurve]) -> list[tuple[str, tuple[str, ...]]]:
+def loss_rows(curves: Sequence[FlatnessCurve]) -> list[tuple[str, tuple[str, ...]]]:
     """Heading and losses of every row, the first loss of a row with its directions."""
     losses = curves[0].losses
     if any(curve.losses != losses for curve in curves):
@@ -228,8 +229,8 @@ def _largest(curves: Sequence[FlatnessCurve], rows: list[tuple[str, tuple[str, .
     return max((float(v[np.isfinite(v)].max()) for v in values if np.isfinite(v).any()), default=1.0)
 
 
-def _limits(
-    curves: Sequence[FlatnessCurve], rows: list[tuple[str, tuple[str, ...]]], statistic: Statistic
+def y_limits(
+    curves: Sequence[FlatnessCurve | PooledCurve], rows: list[tuple[str, tuple[str, ...]]], statistic: Statistic
 ) -> tuple[float, float]:
     """Room for every interval and most directions: a single wild one must not flatten all curves."""
     tops, bottoms = [], [0.0]
@@ -247,9 +248,10 @@ def _limits(
     return bottom - (room if bottom < 0 else 0.0), top + room
 
 
-def _handles(
+def legend_handles(
     curves: Sequence[FlatnessCurve], colours: dict[str, str], rows: list[tuple[str, tuple[str, ...]]]
 ) -> list[Any]:
+    """Methods, the interval and what else the panels draw, for a legend."""
     handles: list[Any] = [
         Line2D([], [], color=colours[curve.method], lw=1.3, marker="o", ms=2.2, mew=0, label=curve.method)
         for curve in curves

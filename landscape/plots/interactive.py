@@ -5,6 +5,7 @@ The page works offline: the script lies beside it, once for all pages of a folde
 
 import html
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ def surface_figures(surface: Surface) -> list[go.Figure]:
     figures = []
     for metric, _, paths in panels:
         levels = shared if metric in losses else Levels.of(surface.panel(metric).values)
-        figures.append(_figure(surface, metric, paths, levels))
+        figures.append(panel_figure(surface, metric, levels=levels, paths=paths))
     return figures
 
 
@@ -84,10 +85,7 @@ def write_page(surface: Surface, path: Path | str, *, note: str = "") -> Path:
         The page's path.
     """
     path = Path(path)
-    script = path.parent / SCRIPT
-    content = get_plotlyjs()
-    if not script.is_file() or script.stat().st_size != len(content.encode()):
-        atomic_write(script, content)
+    write_script(path.parent)
     panels = row_panels(surface)
     losses = [metric for metric, _, _ in panels if metric.endswith("loss")]
     about = surface.about
@@ -102,10 +100,24 @@ def write_page(surface: Surface, path: Path | str, *, note: str = "") -> Path:
         ),
         caption=html.escape(text),
         table=_table(surface),
-        provenance=html.escape(json.dumps(about.get("provenance", {}), indent=1, sort_keys=True)),
+        provenance=html.escape(provenance_words(about)),
     )
     atomic_write(path, page)
     return path
+
+
+def write_script(folder: Path) -> Path:
+    """Put plotly's own script into a folder, once for all its pages."""
+    script = folder / SCRIPT
+    content = get_plotlyjs()
+    if not script.is_file() or script.stat().st_size != len(content.encode()):
+        atomic_write(script, content)
+    return script
+
+
+def provenance_words(about: Mapping[str, Any]) -> str:
+    """What made a result, as a page shows it."""
+    return json.dumps(about.get("provenance", {}), indent=1, sort_keys=True)
 
 
 def _panel(figure: go.Figure, index: int) -> str:
@@ -120,9 +132,27 @@ def _panel(figure: go.Figure, index: int) -> str:
     return content
 
 
-def _figure(surface: Surface, metric: str, paths: tuple[str, ...], levels: Levels) -> go.Figure:
+def panel_figure(
+    surface: Surface,
+    metric: str,
+    *,
+    levels: Levels,
+    domain: str | None = None,
+    split: str = "all",
+    paths: Sequence[str] | None = None,
+) -> go.Figure:
+    """One panel: contours, measured points if they are few, paths and anchors.
+
+    Args:
+        surface: the measured surface.
+        metric: a panel, or with `domain` a metric of that domain.
+        levels: contour levels.
+        domain: show this domain.
+        split: ``in``, ``out`` or ``all`` of that domain.
+        paths: labels of the paths to draw; all by default.
+    """
     loss = metric.endswith("loss")
-    values = surface.panel(metric).values
+    values = surface.panel(metric, domain=domain, split=split).values
     first, last = float(levels.values[0]), float(levels.values[-1])
     figure = go.Figure(
         go.Contour(
@@ -142,17 +172,13 @@ def _figure(surface: Surface, metric: str, paths: tuple[str, ...], levels: Level
     if are_few(surface):
         figure.add_trace(_points(surface, values))
     for path in surface.trajectories:
-        if path.label in paths:
+        if paths is None or path.label in paths:
             figure.add_trace(_path(path))
-    figure.add_trace(_anchors(surface, metric))
+    figure.add_trace(_anchors(surface, None if domain else metric))
     figure.update_layout(
-        margin={"l": 50, "r": 10, "t": 10, "b": 40},
-        legend={"orientation": "h", "y": -0.2, "x": 0},
-        font={"size": 12, "family": "system-ui, sans-serif"},
+        **theme.PLOTLY_LAYOUT,
         xaxis={"title": {"text": "distance along e<sub>1</sub>"}, "range": _ends(surface.x)},
         yaxis={"title": {"text": "distance along e<sub>2</sub>"}, "range": _ends(surface.y)},
-        template="simple_white",
-        dragmode=False,  # a finger that scrolls the page must not zoom
     )
     return figure
 
@@ -196,9 +222,10 @@ def _path(path: Trajectory) -> go.Scatter:
     )
 
 
-def _anchors(surface: Surface, metric: str) -> go.Scatter:
+def _anchors(surface: Surface, metric: str | None) -> go.Scatter:
+    """The anchors with their true values, which are known for panels over all domains."""
     marks = surface.anchors
-    value = _value(metric).replace("z:", "customdata[1]:")
+    value = f"<br>{_value(metric).replace('z:', 'customdata[1]:')}" if metric else ""
     return go.Scatter(
         x=[mark.x for mark in marks],
         y=[mark.y for mark in marks],
@@ -207,8 +234,8 @@ def _anchors(surface: Surface, metric: str) -> go.Scatter:
         textposition="top center",
         textfont={"size": 13, "color": "black", "shadow": "0 0 2px white, 0 0 3px white, 0 0 4px white"},
         marker={"symbol": "diamond", "size": 9, "color": "black", "line": {"color": "white", "width": 1}},
-        customdata=[[mark.name, mark.true[metric]] for mark in marks],
-        hovertemplate=f"%{{text}}: %{{customdata[0]}}<br>{value}<extra></extra>",
+        customdata=[[html.escape(mark.name), mark.true[metric] if metric else None] for mark in marks],
+        hovertemplate=f"%{{text}}: %{{customdata[0]}}{value}<extra></extra>",
         name="anchor",
         showlegend=False,
     )

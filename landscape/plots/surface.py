@@ -73,10 +73,7 @@ def plot_surface(
             yy, xx = np.meshgrid(surface.y, surface.x, indexing="ij")
             known = ~np.isnan(panel.values) & surface.measured
             ax.plot(xx[known], yy[known], ".", color="black", ms=2.2, mec="white", mew=0.3, zorder=2, label="_points")
-        for path in surface.trajectories:
-            if paths is None or path.label in paths:
-                _draw_path(ax, path)
-        _draw_anchors(ax, surface)
+        draw_paths(ax, surface, paths)
         where = f", {domain} ({split})" if domain else ""
         ax.set_title(TITLES[metric] + where if title is None else title)
         ax.set_xlabel("distance along $e_1$")
@@ -85,6 +82,14 @@ def plot_surface(
         ax.set_ylim(surface.y[0], surface.y[-1])
         _set_aspect(ax, surface)
     return ax
+
+
+def draw_paths(ax: Axes, surface: Surface, paths: Sequence[str] | None = None) -> None:
+    """The projected paths, by default all, and the anchors."""
+    for path in surface.trajectories:
+        if paths is None or path.label in paths:
+            _draw_path(ax, path)
+    _draw_anchors(ax, surface)
 
 
 def new_figure(width: float, height: float) -> Figure:

@@ -64,6 +64,23 @@ _METHODS = {
     "F": BLACK,
 }
 
+# An interactive page comes in two modes: paper around the panels, ink on it, faint words, lines, and the focus ring.
+# The printed figures are on white.
+SCREEN: dict[Literal["light", "dark"], dict[str, str]] = {
+    "light": {"paper": "#FFFFFF", "raised": "#F4F5F7", "ink": "#1B1D21", "faint": "#5A6068", "line": "#C9CDD3"}
+    | {"focus": BLUE},
+    "dark": {"paper": "#14161A", "raised": "#20242A", "ink": "#E9EAEC", "faint": "#A9AFB8", "line": "#484E58"}
+    | {"focus": SKY},
+}
+# What all interactive panels share.
+PLOTLY_LAYOUT: dict[str, Any] = {
+    "template": "simple_white",
+    "font": {"size": 12, "family": "system-ui, sans-serif"},
+    "margin": {"l": 50, "r": 10, "t": 10, "b": 40},
+    "legend": {"orientation": "h", "y": -0.2, "x": 0},
+    "dragmode": False,  # a finger that scrolls the page must not zoom
+}
+
 STYLE: Any = {
     "font.family": FONT,
     "font.size": 7.5,
@@ -98,7 +115,12 @@ def style() -> Iterator[None]:
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(STYLE)
-        yield
+        try:
+            yield
+        finally:
+            interactive = mpl.is_interactive()
+    # The first figure imports pyplot, which makes a notebook's matplotlib interactive. Undone, no later one is shown.
+    mpl.interactive(interactive)
 
 
 def domain_colours(domains: Sequence[str]) -> dict[str, str]:

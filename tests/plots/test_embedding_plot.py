@@ -4,6 +4,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
@@ -13,7 +14,7 @@ from landscape.embedding.embedding import Embedding
 from landscape.embedding.estimate import Estimate
 from landscape.plots import theme
 from landscape.plots.embedding import MARKERS, class_colours, plot_embedding
-from landscape.plots.fig4 import fig4_caption, plot_distances, plot_fig4, plot_hull_shares
+from landscape.plots.fig4 import fig4_caption, plot_distances, plot_fig4, plot_gains, plot_hull_shares
 from landscape.plots.fig9 import fig9_caption, plot_fig9
 
 DOMAINS, SHARE = ("photo", "clipart", "cartoon", "sketch"), 0.25
@@ -155,6 +156,34 @@ def test_coverage_is_drawn_where_it_was_measured(embedding: Embedding) -> None:
     assert segment[:, 1] == pytest.approx([0.45, 0.6])
     distances = plot_distances(embedding, figure.add_subplot(122))
     assert len(distances.containers) == 8  # four pools, two queries, all dimensions only
+
+
+def test_gains_have_a_mark_for_each_target_query_and_dimension() -> None:
+    queries, targets = ("target", "held-out sources", "target - held-out sources"), ("photo", "cartoon", "sketch")
+    cells = [(t, m, d, q) for t in targets for m, d in (("inside", 2), ("inside", 5), ("distance", 8)) for q in queries]
+    rows = [(*cell, 0.01 * i, 0.01 * i - 0.2, 0.01 * i + 0.1) for i, cell in enumerate(cells)]
+    table = pd.DataFrame(rows, columns=["target", "measure", "d", "query", "difference", "low", "high"])
+    figure = plot_gains(table, figure=Figure())
+    inside(figure)
+    shares, distances = figure.axes
+    assert (len(shares.containers), len(distances.containers)) == (12, 6)
+    assert [tick.get_text() for tick in shares.get_xticklabels()] == ["d = 2", "d = 5"]
+    places = []
+    for bars in shares.containers + distances.containers:
+        target, query = bars.get_label().split(", ")
+        (mark,) = bars.lines[0].get_ydata()
+        row = table[(table["target"] == target) & (table["query"] == query)]
+        row = row[np.isclose(row["difference"], mark)].iloc[0]
+        ends = bars.lines[2][0].get_segments()[0][:, 1]
+        assert ends == pytest.approx([row["low"], row["high"]])
+        assert to_hex(bars.lines[0].get_color()) == theme.domain_colours(targets)[target].lower()
+        assert (bars.lines[0].get_markerfacecolor() == "white") == (query != "target")
+        if bars in shares.containers:
+            places.append(float(bars.lines[0].get_xdata()[0]))
+    assert len(set(places)) == 12
+    (legend,) = figure.legends
+    words = [text.get_text() for text in legend.get_texts()]
+    assert words == ["target photo", "target cartoon", "target sketch", "target codes", "held-out source codes"]
 
 
 def test_the_caption_says_what_is_evidence(embedding: Embedding) -> None:

@@ -1,0 +1,111 @@
+"""FGMix's figure 5: flatness curves of several methods, a column for each target and one for all together."""
+
+import math
+import textwrap
+from collections.abc import Mapping, Sequence
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from landscape.flatness.comparison import Flatness
+from landscape.flatness.curve import FlatnessCurve, Scope, Statistic
+from landscape.flatness.pooling import PooledCurve
+from landscape.plots import theme
+from landscape.plots.flatness import LABELS, legend_handles, loss_rows, method_colours, plot_curve, y_limits
+from landscape.plots.surface import new_figure
+
+_HEADINGS = {
+    "different losses": "different losses (the paper's): ERM on training images, the others on these and their own "
+    "mixup codes",
+    "same losses": "same losses for every method: training images and one fixed set of mixup codes with frozen weights "
+    "(dashed: images alone)",
+    "same loss": "the same loss for every method: training images",
+}
+_ROW = 1.75  # inches
+
+
+def plot_fig5(
+    flatness: Mapping[str, Flatness],
+    combined: Sequence[PooledCurve] = (),
+    *,
+    scope: Scope | None = None,
+    statistic: Statistic = "squared",
+    figure: Figure | None = None,
+) -> Figure:
+    """Every method around its own weights, target by target (FGMix paper, Figure 5).
+
+    Above, each method on its own training loss, as in the paper: different losses. Below, every method on the same
+    ones. Every direction is drawn faintly, the mean with its 95 % interval over directions. All panels have the same
+    axes.
+
+    Args:
+        flatness: target -> curves, at the same gammas along the same directions.
+        combined: each method's mean over targets, for a last column.
+        scope: ``full`` or ``classifier``; by default the first that was measured.
+        statistic: ``squared``, ``signed`` or ``absolute``.
+        figure: a figure to draw into, which is resized to 6.75 inches, for one
+            target to 3.25; by default a new one.
+    """
+    scope = scope or next(iter(flatness.values())).scopes[0]
+    columns = {target: each.of(scope) for target, each in flatness.items()}
+    every = [curve for curves in columns.values() for curve in curves]
+    first = {curve.method: curve for curve in reversed(every)}
+    methods = list(dict.fromkeys(curve.method for curve in every))
+    colours = method_colours(methods)
+    panels: dict[str, Sequence[FlatnessCurve | PooledCurve]] = {**columns}
+    if combined:
+        panels["combined"] = combined
+    rows = loss_rows(every)
+    width = theme.PAGE if len(panels) > 1 else theme.COLUMN
+    per_line = 8 if len(panels) > 1 else 4
+    handles = legend_handles([first[name] for name in methods], colours, rows)
+    below = 0.1 + 0.18 * math.ceil(len(handles) / per_line)
+    height = (_ROW + 0.2) * len(rows) + below + 0.1
+    with theme.style():
+        figure = figure or new_figure(width, height)
+        figure.set_size_inches(width, height)
+        figure.set_layout_engine("constrained", rect=(0, below / height, 1, 1 - below / height))
+        parts = figure.subfigures(len(rows), 1, squeeze=False)[:, 0]
+        limits = y_limits(every, rows, statistic)
+        for part, (heading, losses) in zip(parts, rows, strict=True):
+            words = textwrap.fill(_HEADINGS.get(heading, heading), round(17.5 * width))
+            part.suptitle(words, fontsize=7.5, x=0.01, ha="left")
+            axes = part.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
+            for ax, (title, curves) in zip(axes, panels.items(), strict=True):
+                for curve in curves:
+                    for loss in losses:
+                        plot_curve(
+                            curve,
+                            ax,
+                            loss=loss,
+                            statistic=statistic,
+                            directions=loss == losses[0],
+                            interval=loss == losses[0],
+                            colour=colours[curve.method],
+                            dashed=loss != losses[0],
+                            title=title,
+                        )
+                ax.set_ylabel("")
+                if part is not parts[-1]:
+                    ax.set_xlabel("")
+                ax.xaxis.set_major_locator(MaxNLocator(3))
+            axes[0].set_ylim(*limits)
+            axes[0].set_ylabel(LABELS[statistic])
+        figure.legend(
+            handles=handles,
+            loc="lower center",
+            ncols=per_line,
+            handlelength=1.8,
+            columnspacing=1.3,
+        )
+    return figure
+
+
+def clipped(flatness: Mapping[str, Flatness], *, scope: Scope | None = None, statistic: Statistic = "squared") -> int:
+    """Number of directions that leave the panels of :func:`plot_fig5`, as a caption has to say."""
+    scope = scope or next(iter(flatness.values())).scopes[0]
+    curves = [curve for each in flatness.values() for curve in each.of(scope)]
+    rows = loss_rows(curves)
+    top = y_limits(curves, rows, statistic)[1]
+    drawn = [curve.values(statistic, losses[0]) for curve in curves for _, losses in rows]
+    return sum(int((values > top).any(axis=0).sum()) for values in drawn)
