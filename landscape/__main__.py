@@ -48,6 +48,16 @@ COMMANDS = (
         "python -m landscape.flatness sixstyles-sketch-erm@swa sixstyles-sketch-fgmix@swa",
     ),
     Command(
+        "figures",
+        "Regenerate every figure and table of both papers, and what neither shows.",
+        "python -m landscape.figures fig3 fig6 fig7",
+    ),
+    Command(
+        "explore",
+        "One offline page to explore results: surfaces with a step slider, latent codes with their images, claims.",
+        "python -m landscape.explore figures",
+    ),
+    Command(
         "toy",
         "The toy example of the FGMix paper (Appendix A), digit by digit.",
         "python -m landscape.toy",

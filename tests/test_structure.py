@@ -25,9 +25,10 @@ FLOORS = (
     ("weights", "hardware", "checkpoint"),
     ("data", "models", "evaluation"),
     ("fgmix", "algorithms", "training", "train", "mixture", "opened"),
-    ("surface", "flatness", "embedding", "correlation", "reference", "toy"),
+    ("flatness", "surface", "embedding", "correlation", "reference", "toy"),
     ("plots",),
-    ("demo",),
+    ("figures",),
+    ("explore", "demo"),
 )
 ORDER = [part for floor in FLOORS for part in floor]
 # The first floor answers --help, so it loads no torch.
