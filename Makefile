@@ -15,7 +15,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo figures test lint bench clean
+.PHONY: help demo figures notebooks test lint bench clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -23,7 +23,11 @@ help:  ## list the targets
 demo: $(VENV)/.package  ## train ERM and FGMix on real images and draw their first loss surface
 	$(RUN) -m landscape.demo $(ARGS)
 
-figures: demo  ## for now the same as demo: its figures are the only ones so far
+figures: $(VENV)/.package  ## train what is missing and draw every figure and table (quick preset: within an hour)
+	$(RUN) -m landscape.figures --train $(ARGS)
+
+notebooks: $(VENV)/.notebooks  ## execute the notebooks on the demo's checkpoints and store their outputs
+	$(RUN) analysis_notebooks/execute.py $(ARGS)
 
 test: $(VENV)/.test  ## run the tests
 	$(RUN) -m pytest $(ARGS)
@@ -33,7 +37,7 @@ lint: $(VENV)/.lint  ## check style (ruff) and types (mypy)
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 
-bench: $(VENV)/.package  ## time a training step and the data loader
+bench: $(VENV)/.package  ## time a training step and the data loader; benchmarks/README.md has the others
 	OMP_NUM_THREADS=1 $(RUN) benchmarks/step_time.py
 	OMP_NUM_THREADS=1 $(RUN) benchmarks/loader.py
 
@@ -51,6 +55,10 @@ $(VENV)/.package: pyproject.toml
 
 $(VENV)/.test $(VENV)/.lint: $(VENV)/.%: $(VENV)/.package
 	@$(RUN) -m pip install --quiet --group $*
+	@touch $@
+
+$(VENV)/.notebooks: $(VENV)/.package
+	@$(RUN) -m pip install --quiet --editable '.[notebooks]'
 	@touch $@
 
 define CHECK_VERSION

@@ -20,6 +20,7 @@ _PANEL_WIDTH, _HIGHEST = {2: 2.6, 3: 1.75}, 9.0  # inches, by the number of colu
 _DIRECTIONS = {
     "pca": "; axes: the two largest principal components of its path",
     "random": "; axes: two random filter-normalised directions",
+    "hessian": "; axes: the Hessian's eigenvectors of the two largest eigenvalues",
 }
 
 
