@@ -152,8 +152,8 @@ def check(items: list[Item], study: "Study", options: FiguresOptions) -> None:
         print(f"{name}: {status}")
     if late := [name for name, status in found.items() if status in ("stale", "missing")]:
         raise InputError(
-            f"{len(late)} of {len(found)} are missing or out of date ({', '.join(late)}); make them with: "
-            f"python -m landscape.figures {' '.join(late)} --preset {options.preset}"
+            f"{len(late)} of {len(found)} are missing, or were made of other runs, settings or code "
+            f"({', '.join(late)}); give the same command without --check, and with --train if their runs are not here."
         )
 
 
@@ -181,11 +181,11 @@ def make(items: list[Item], study: "Study", options: FiguresOptions) -> None:
         if not written:
             print(f"{item.name}: up to date")
             continue
+        entries = manifest.read()
+        write_gallery(options.out, entries)
         print(f"{item.name}: {len(written)} files, {written[0].parent / item.name}*")
-        for note in manifest.read()[f"{study.folder}/{item.name}"]["notes"]:
+        for note in entries[f"{study.folder}/{item.name}"]["notes"]:
             print(f"  note: {note}")
-    if manifest.path.is_file():
-        write_gallery(options.out, manifest.read())
     if failed:
         raise InputError(f"{', '.join(failed)} could not be made; each says above what it lacks.")
 

@@ -1,7 +1,7 @@
 """What a study would cost on the hardware at hand, from a few timed updates and one timed pass over images."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from landscape.config import RunConfig
@@ -67,7 +67,7 @@ def estimate(items: Sequence[Item], configs: Sequence[RunConfig], study: Study) 
     """
     work = updates_of(configs, study)
     plain, mixing = (sum(entry[index] for entry in work) for index in (1, 2))  # type: ignore[misc]
-    images = sum(passes(item.name, study) for item in items)
+    images = passes([item.name for item in items], study)
     return Cost(
         runs=len(work),
         plain=plain,
@@ -79,26 +79,41 @@ def estimate(items: Sequence[Item], configs: Sequence[RunConfig], study: Study) 
     )
 
 
-def passes(name: str, study: Study) -> int:
-    """Forward passes of images that an item evaluates, a gradient counted as three."""
-    scale, targets, seeds = study.scale, len(study.targets), len(study.seeds)
+def passes(names: Iterable[str], study: Study) -> int:
+    """Forward passes of images that items evaluate, a gradient counted as three; what several share counts once."""
+    scale, cells = study.scale, len(study.targets) * len(study.seeds)
     images = len(study.listing.entries)
     # Three anchors, four path ends and their projections beside the grid.
     surface = (scale.points**2 + 11) * images
     flat = (scale.flat_images or images) * scale.gammas * scale.directions * len(scale.methods)
-    # About 60 products with the Hessian for two eigenvalues and the trace, each two gradients' worth.
+    # About 60 products with the Hessian for the top eigenvalue and the trace, each two gradients' worth.
     curvature = 60 * 2 * _BACKWARD * scale.curvature_images * scale.curvature_steps
-    counts = {
-        "fig4": targets * seeds * images,
-        "fig5": targets * seeds * flat,
-        "fig6": targets * surface,
-        "fig8": targets * seeds * images,
-        "fig9": 2 * targets * seeds * images,
-        "shift": targets * (seeds - 1) * surface,
-        "conflict-map": _BACKWARD * scale.conflict_points**2 * scale.conflict_images,
-        "curvature-along-path": 2 * curvature,
+    parts = {
+        "codes": cells * images,
+        "flatness": cells * flat,
+        "surfaces": cells * surface,
+        "main surface": surface,
+        "scores": cells * images,
+        "codes of both": 2 * cells * images,
+        "conflict": _BACKWARD * scale.conflict_points**2 * scale.conflict_images,
+        "curvature": 2 * curvature,
     }
-    return counts.get(name, 0)
+    needs = {
+        "fig4": ("codes",),
+        "fig5": ("flatness",),
+        "fig6": ("surfaces",),
+        "fig8": ("scores",),
+        "fig9": ("codes of both",),
+        "shift": ("surfaces",),
+        "surfaces-per-domain": ("main surface",),
+        "conflict-map": ("main surface", "conflict"),
+        "curvature-along-path": ("curvature",),
+        "claims": ("codes", "flatness", "surfaces", "scores", "codes of both"),
+    }
+    needed = {part for name in names for part in needs.get(name, ())}
+    if "surfaces" in needed:
+        needed.discard("main surface")
+    return sum(parts[part] for part in needed)
 
 
 def seconds_of_update(algorithm: str, study: Study, *, updates: int = 3) -> float:

@@ -1,5 +1,6 @@
 """Makes one item of a study, unless it is up to date: product, files, entry of the manifest."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -39,10 +40,13 @@ def produce(item: Item, study: Study, *, out: Path, formats: Sequence[Format] = 
     product = item.make(study)
     about = {**provenance(inputs), "command": study.command(item.name)}
     # What was asked for before stays up to date with what is asked for now.
-    formats = tuple(dict.fromkeys((*(entry["formats"] if current else ()), *formats)))
+    formats = tuple(dict.fromkeys((*entry.get("formats", ()), *formats)))
     written = publish(product, out / study.folder / item.name, formats=formats, title=item.title, about=about)
-    for old in set(entry.get("files", ())) - {str(path.relative_to(out)) for path in written}:
+    gone = sorted(set(entry.get("files", ())) - {str(path.relative_to(out)) for path in written})
+    for old in gone:
         (out / old).unlink(missing_ok=True)
+    if gone:
+        print(f"{item.name}: replaces {entry['command']}; removed {', '.join(gone)}", file=sys.stderr)
     manifest.add(
         name,
         {
@@ -54,7 +58,7 @@ def produce(item: Item, study: Study, *, out: Path, formats: Sequence[Format] = 
             "notes": list(product.notes),
             "command": about["command"],
             "data": study.data_name,
-            "seeds": list(study.seeds),
+            "seeds": list(product.facts.get("seeds", () if item.without_runs else study.seeds)),
             "facts": dict(product.facts),
             "inputs": inputs,
             "formats": list(formats),

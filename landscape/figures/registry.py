@@ -44,6 +44,13 @@ def all_variants(study: "Study") -> list[RunConfig]:
     return every_target(study) + study.wanted(study.scale.ablation, [study.main])
 
 
+def sensitivity_runs(study: "Study") -> list[RunConfig]:
+    """The runs of Table C.3."""
+    from landscape.figures.sensitivity import wanted
+
+    return wanted(study)
+
+
 def own_runs(study: "Study") -> list[RunConfig]:
     """What the item's own module says it wants."""
     raise NotImplementedError  # replaced by Item.runs
@@ -64,6 +71,7 @@ class Item:
         algorithms: the ones it cannot be made without.
         only_by_name: made only when asked for by name, because it takes long.
         function: ``make(study) -> Product``.
+        reads: runs that count if they exist, and that are not trained for it.
     """
 
     name: str
@@ -75,6 +83,7 @@ class Item:
     algorithms: tuple[str, ...] = ()
     only_by_name: bool = False
     function: str = "make"
+    reads: Wanted = no_runs
 
     @property
     def waits_for(self) -> tuple[str, ...]:
@@ -90,6 +99,15 @@ class Item:
         if self.waits_for:
             return []
         return self.load().wanted(study) if self.wanted is own_runs else self.wanted(study)
+
+    def read(self, study: "Study") -> list[RunConfig]:
+        """The runs that it takes into account if they exist."""
+        return [] if self.waits_for else self.reads(study)
+
+    @property
+    def without_runs(self) -> bool:
+        """Whether it is the same for every study of a scale."""
+        return self.wanted is no_runs and self.reads is no_runs
 
     def make(self, study: "Study") -> "Product":
         """Compute and draw it.
@@ -230,5 +248,5 @@ ITEMS: tuple[Item, ...] = (
         "selection",
         every_target,
     ),
-    Item("claims", "beyond", "", "The ledger of the papers' claims", "claims", all_variants),
+    Item("claims", "beyond", "", "The ledger of the papers' claims", "claims", all_variants, reads=sensitivity_runs),
 )

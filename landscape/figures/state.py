@@ -1,5 +1,6 @@
 """What has been made of which inputs: hashes, the manifest, and which items are out of date."""
 
+import ast
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import landscape
+from landscape.config import ALGORITHMS
 from landscape.errors import InputError
 from landscape.figures.registry import Item
 from landscape.figures.study import Study
@@ -18,13 +20,13 @@ MANIFEST = "manifest.json"
 Status = Literal["current", "stale", "missing", "waits"]
 _PACKAGE = Path(landscape.__file__).parent
 # What every item uses, and whose changes leave them as they are.
-_BASE = {f"landscape.figures.{name}" for name in ("study", "product", "registry", "scale")}
+_BASE = {"study", "product", "registry", "scale"}
 
 
 def inputs_of(item: Item, study: Study) -> dict[str, str]:
     """The finished runs that an item is made of: folder name -> hash of its last checkpoints."""
     found: dict[str, str] = {}
-    for config in item.runs(study):
+    for config in (*item.runs(study), *item.read(study)):
         run = study.finished(config)
         if run is None:
             continue
@@ -36,23 +38,38 @@ def inputs_of(item: Item, study: Study) -> dict[str, str]:
 
 
 def key_of(item: Item, study: Study, inputs: Mapping[str, str]) -> str:
-    """A hash of everything an item depends on: code, scale, configuration, targets, seeds, runs."""
+    """A hash of everything an item depends on: code, scale, configuration, targets, seeds, runs, algorithms."""
     config = study.base.identity() | {"steps": study.base.steps}
-    about = {"scale": asdict(study.scale), "config": config, "targets": study.targets, "seeds": study.seeds}
+    about: dict[str, Any] = {"scale": asdict(study.scale), "config": config, "algorithms": ALGORITHMS}
+    if not item.without_runs:
+        about |= {"targets": study.targets, "seeds": study.seeds}
     return digest(
         str(FORMAT), item.name, _code(item), json.dumps(about, sort_keys=True, default=str), json.dumps(inputs)
     )
 
 
+def code_of(item: Item) -> set[str]:
+    """Names of the modules of this package that make an item, reached by imports anywhere in them."""
+    found: set[str] = set()
+    waiting = [item.module]
+    while waiting:
+        name = waiting.pop()
+        path = _PACKAGE / "figures" / f"{name}.py"
+        if name in found or name in _BASE or not path.is_file():
+            continue
+        found.add(name)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("landscape.figures"):
+                module = (node.module or "").removeprefix("landscape.figures").removeprefix(".")
+                waiting += [module] if module else [alias.name for alias in node.names]
+    return found
+
+
 def _code(item: Item) -> str:
     """A hash of the modules that make an item and draw it: what other code has made is out of date."""
-    module = item.load()
-    # Beside its own module those of the registry's package that it takes something from.
-    names = {getattr(value, "__module__", None) or "" for value in vars(module).values()} | {module.__name__}
-    own = {name for name in names if name.startswith("landscape.figures.")} - _BASE
-    paths = [_PACKAGE / "figures" / f"{name.rpartition('.')[2]}.py" for name in sorted(own)]
+    own = [_PACKAGE / "figures" / f"{name}.py" for name in sorted(code_of(item))]
     shared = [*sorted((_PACKAGE / "plots").glob("*.py")), *sorted((_PACKAGE / "reference").glob("*.[ct]*"))]
-    return digest(*(path.read_bytes() for path in (*paths, *shared)))
+    return digest(*(path.read_bytes() for path in (*own, *shared)))
 
 
 @cache

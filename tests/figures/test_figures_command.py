@@ -17,7 +17,7 @@ from landscape.figures.gallery import write_gallery
 from landscape.figures.prepare import missing_runs, train_missing, updates_of
 from landscape.figures.produce import produce, status_of
 from landscape.figures.registry import ITEMS, Item
-from landscape.figures.state import Manifest, inputs_of, key_of
+from landscape.figures.state import Manifest, code_of, inputs_of, key_of
 from landscape.figures.study import Study
 
 # A quick item that has a figure and a table, with runs behind it as far as the machinery is concerned.
@@ -92,6 +92,33 @@ def test_a_changed_checkpoint_makes_a_figure_stale(demo_study: Study, tmp_path: 
     assert status_of(PROBE, study, tmp_path) == "stale"
 
 
+def test_code_is_followed_through_imports_within_functions() -> None:
+    items = {item.name: code_of(item) for item in ITEMS}
+    assert {"claims", "ledger", "interval", "fig4", "sensitivity"} <= items["claims"]
+    assert items["fig7"] == {"fig7"}
+
+
+def test_runs_that_are_only_read_count_when_they_exist(study: Study) -> None:
+    reader = replace(PROBE, wanted=registry.no_runs, reads=registry.erm_and_fgmix)
+    assert reader.runs(study) == []
+    assert inputs_of(reader, study) == inputs_of(PROBE, study)
+
+
+def test_a_smaller_result_says_what_it_replaces(
+    study: Study, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    produce(PROBE, study, out=tmp_path, formats=("png",))
+    made = PROBE.make(study)
+    smaller = replace(made, tables=dict([next(iter(made.tables.items()))]))
+    monkeypatch.setattr("landscape.figures.fig7.make", lambda study: smaller)
+    written = produce(PROBE, replace(study, seeds=(0,)), out=tmp_path, formats=("pdf",))
+    assert {".png", ".pdf"} <= {path.suffix for path in written}  # no format is left as it was
+    assert "probe: replaces python -m landscape.figures probe --train" in capsys.readouterr().err
+    assert set(Manifest(tmp_path).read()[f"{study.folder}/probe"]["files"]) == {
+        str(path.relative_to(tmp_path)) for path in tmp_path.rglob("probe*") if path.is_file()
+    }
+
+
 def test_inputs_are_the_finished_runs(study: Study, demo_study: Study) -> None:
     assert len(inputs_of(PROBE, study)) == 2 * 2 * 2
     (erm, fgmix) = sorted(inputs_of(PROBE, demo_study))
@@ -120,7 +147,7 @@ def test_the_manifest_describes_every_file(study: Study, tmp_path: Path) -> None
     entry = manifest["items"][f"{study.folder}/probe"]
     assert {str(path.relative_to(tmp_path)) for path in written} == set(entry["files"])
     assert entry["command"].startswith("python -m landscape.figures probe --train")
-    assert entry["seeds"] == [0, 1]
+    assert entry["seeds"] == []  # the toy has none
     page = write_gallery(tmp_path, Manifest(tmp_path).read()).read_text()
     assert entry["finding"] in page
     assert entry["caption"] in page
@@ -153,7 +180,7 @@ def probe_registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("probe_registered")
 def test_check_tells_what_is_late(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    with pytest.raises(InputError, match="1 of 1 are missing or out of date"):
+    with pytest.raises(InputError, match="1 of 1 are missing, or were made of other runs"):
         main(["--check", "--out", str(tmp_path), "--root", str(tmp_path)])
     assert "probe: missing" in capsys.readouterr().out
 
@@ -194,5 +221,8 @@ def test_the_cost_counts_every_update_and_image(study: Study, make_study: Callab
     assert cost.training > 0
     assert estimate([PROBE], [], study).training == 0
     images = len(empty.listing.entries)
-    assert passes("fig6", empty) == 2 * (3 * 3 + 11) * images
+    every = 2 * 2 * (3 * 3 + 11) * images  # targets, seeds, points
+    assert passes(["fig6"], empty) == every
+    assert passes(["fig6", "shift", "surfaces-per-domain"], empty) == every  # measured once
+    assert passes(["surfaces-per-domain"], empty) == (3 * 3 + 11) * images
     assert "forward passes" in cost.words()
