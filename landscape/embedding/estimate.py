@@ -1,7 +1,7 @@
 """A mean over images with its bootstrap interval."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -58,9 +58,10 @@ def mean_interval(
 ) -> tuple[float, float, float]:
     """Mean and 95 % percentile bootstrap interval, resampling images: (value, low, high).
 
-    Where all values are equal, resampling says nothing. For shares the interval is then the exact binomial one
-    (Clopper and Pearson): after 0 of n, ``[0, 1 - 0.025^(1/n)]``; for differences of shares it is taken on both
-    sides.
+    Where all values are equal, resampling says nothing, and where few differ, little. An interval of shares therefore
+    reaches at least as far from the mean as the exact binomial one (Clopper and Pearson) after 0 of n, which is
+    ``[0, 1 - 0.025^(1/n)]``; for differences of shares likewise on both sides. This binds where fewer than about
+    five of the n images differ.
 
     Args:
         values: (n,) one value per image; for shares in [0, 1], for their paired differences in [-1, 1].
@@ -72,10 +73,9 @@ def mean_interval(
     if len(values) == 0:
         return float("nan"), float("nan"), float("nan")
     value = float(values.mean())
-    if share and np.ptp(values) == 0:
-        room = _room(len(values))
-        return value, max(value - room, -1.0 if signed else 0.0), min(value + room, 1.0)
     low, high = np.quantile(_means(values, generator, resamples), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    if share:
+        low, high = _reaching(value, low, high, _room(len(values)), signed)
     return value, float(low), float(high)
 
 
@@ -87,16 +87,42 @@ def difference_interval(
     resamples: int = 2000,
     share: bool = False,
 ) -> tuple[float, float, float]:
-    """Difference of the means of two independent samples and its 95 % percentile bootstrap interval."""
+    """Difference of the means of two independent samples and its 95 % percentile bootstrap interval.
+
+    Of shares, it reaches at least as far as both samples' exact intervals after 0 of n together.
+    """
     if len(values) == 0 or len(others) == 0:
         return float("nan"), float("nan"), float("nan")
     value = float(values.mean() - others.mean())
-    if share and np.ptp(values) == 0 and np.ptp(others) == 0:
-        room = _room(len(values)) + _room(len(others))
-        return value, value - room, value + room
     means = _means(values, generator, resamples) - _means(others, generator, resamples)
     low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    if share:
+        low, high = _reaching(value, low, high, _room(len(values)) + _room(len(others)), signed=True)
     return value, float(low), float(high)
+
+
+def at_least_exact(estimates: Iterable[Estimate]) -> tuple[Estimate, ...]:
+    """The same estimates, those of hull shares with intervals no narrower than :func:`mean_interval` now gives.
+
+    For stored results: where few images differ, older ones hold a bootstrap interval that is narrower than where none
+    does. It needs values and counts only, and leaves a result that has such intervals as it is.
+    """
+    rows = tuple(estimates)
+    counts = {(row.measure, row.query, row.pool, row.dimension): row.n for row in rows}
+    return tuple(_widened(row, counts) if row.measure == "inside" and row.n else row for row in rows)
+
+
+def _widened(row: Estimate, counts: dict[tuple[str, str, str, int], int]) -> Estimate:
+    # Of a difference between queries, each sample has its own count.
+    parts = [counts.get((row.measure, query, row.pool, row.dimension), row.n) for query in row.query.split(" - ")]
+    signed = len(parts) > 1 or " - " in row.pool
+    low, high = _reaching(row.value, row.low, row.high, sum(map(_room, parts)), signed)
+    return replace(row, low=low, high=high)
+
+
+def _reaching(value: float, low: float, high: float, room: float, signed: bool) -> tuple[float, float]:
+    """The interval, made to reach `room` to either side as far as shares, or their differences, can be."""
+    return max(min(low, value - room), -1.0 if signed else 0.0), min(max(high, value + room), 1.0)
 
 
 def _room(n: int) -> float:

@@ -65,7 +65,7 @@ def test_two_runs_give_figure_9(runs: list[str], tmp_path: Path, capsys) -> None
 def test_interrupted_it_goes_on_from_the_journal(runs: list[str], tmp_path: Path, monkeypatch) -> None:
     arguments = [f"{runs[1]}@swa", *QUICK]
     main([*arguments, "--out", str(tmp_path / "whole")])
-    out, solve, calls = tmp_path / "killed", coverage.in_hull, []
+    out, solve, calls = tmp_path / "killed", coverage.separation, []
 
     def dies(points, query):
         calls.append(query)
@@ -73,10 +73,10 @@ def test_interrupted_it_goes_on_from_the_journal(runs: list[str], tmp_path: Path
             raise KeyboardInterrupt
         return solve(points, query)
 
-    monkeypatch.setattr(coverage, "in_hull", dies)
+    monkeypatch.setattr(coverage, "separation", dies)
     with pytest.raises(KeyboardInterrupt):
         main([*arguments, "--out", str(out)])
-    monkeypatch.setattr(coverage, "in_hull", solve)
+    monkeypatch.setattr(coverage, "separation", solve)
     assert not list(out.glob("*.nc"))
     assert len(Journal(only(out, ".journal.jsonl")).read()) >= 1
     main([*arguments, "--out", str(out)])
