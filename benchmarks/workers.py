@@ -10,13 +10,15 @@ machine share its memory and caches, so that their own efficiency against one is
 """
 
 import argparse
+import logging
 import os
 import platform
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 
@@ -123,11 +125,24 @@ def timed(run: Callable[[], list[float]], expected: list[float]) -> float:
     return seconds
 
 
+@contextmanager
+def two_workers() -> Iterator[None]:
+    """A Ray of two workers on this machine, however many processors it has."""
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    import ray
+
+    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
 def measure(points: int, rounds: int, quick: bool, folder: Path) -> Comparison:
     """Seconds a point of each contender."""
     packed, cells = parcel(points, folder, quick)
     began = time.perf_counter()
-    with connected(packed) as evaluate:
+    with two_workers(), connected(packed) as evaluate:
         ours = {key: index for index, (key, _, _) in enumerate(cells)}
 
         def on_ray() -> list[float]:

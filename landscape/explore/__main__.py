@@ -17,7 +17,7 @@ t-SNE whose points show their images, learned score against cosine, and the clai
 
 Examples:
   python -m landscape.explore figures
-  python -m landscape.explore figures/demo/surface-sixstyles-sketch.nc --out /tmp/page
+  python -m landscape.explore figures/demo/surface-sixstyles-sketch.nc --out page
   python -m landscape.explore results --data my_images
 """
 

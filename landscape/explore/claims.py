@@ -31,7 +31,9 @@ def read_claims(path: Path) -> list[Mapping[str, Any]]:
     return [_checked(claim, path) for claim in claims]
 
 
-def _checked(claim: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
+def _checked(claim: Any, path: Path) -> Mapping[str, Any]:
+    if not isinstance(claim, Mapping):
+        raise InputError(f"{path} has the claim {claim!r}; expected fields with their values; write the ledger again.")
     lacking = [name for name in (*_FIELDS, "verdict", "why", "command") if name not in claim]
     if lacking:
         raise InputError(f"claim {claim.get('id', '?')} in {path} lacks {', '.join(lacking)}; write the ledger again.")

@@ -16,7 +16,7 @@ from landscape.plots.flatness import caption, method_colours
 _SCOPES = {"full": "all parameters", "classifier": "the classifier's parameters"}
 _LOSSES = {
     "own": "each method's own training loss (different losses)",
-    "shared": "images and one fixed set of mixup codes (same loss)",
+    "shared": "images and mixup codes of one fixed set of groups with frozen weights (same loss)",
     "original": "images alone (same loss)",
 }
 _UNITS = {"squared": "mean squared change (nat²)", "signed": "mean change (nat)", "absolute": "mean |change| (nat)"}

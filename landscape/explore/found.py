@@ -33,7 +33,7 @@ class Found:
         flatness: flatness curves.
         embeddings: latent codes.
         associations: learned scores against cosines.
-        claims: rows of the claims ledgers.
+        claims: claims ledgers, each the rows of one.
         notes: what was left out, in sentences.
     """
 
@@ -41,7 +41,7 @@ class Found:
     flatness: tuple[tuple[Path, Flatness], ...] = ()
     embeddings: tuple[tuple[Path, Embedding], ...] = ()
     associations: tuple[tuple[Path, Association], ...] = ()
-    claims: tuple[Mapping[str, Any], ...] = ()
+    claims: tuple[tuple[Path, list[Mapping[str, Any]]], ...] = ()
     notes: tuple[str, ...] = ()
 
     @classmethod
@@ -53,20 +53,19 @@ class Found:
         """
         named = [Path(path) for path in paths]
         results: dict[type, list[tuple[Path, Any]]] = {}
-        claims: list[Mapping[str, Any]] = []
+        claims: list[tuple[Path, list[Mapping[str, Any]]]] = []
         notes = []
         for path, given in _files(named):
-            if path.name == CLAIMS or path.suffix == ".json":
-                claims += read_claims(path)
-                continue
             try:
-                result = _open(path)
+                if path.suffix == ".json":
+                    claims.append((path, read_claims(path)))
+                else:
+                    result = _open(path)
+                    results.setdefault(type(result), []).append((path, result))
             except InputError as error:
                 if given:
                     raise
                 notes.append(f"left out: {error}")
-                continue
-            results.setdefault(type(result), []).append((path, result))
         if not results and not claims:
             raise InputError(
                 f"there is no result in {', '.join(map(str, named))}; expected .nc files of python -m "

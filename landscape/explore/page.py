@@ -17,7 +17,7 @@ from landscape.errors import InputError
 from landscape.explore.album import Album, Asked
 from landscape.explore.codes import embedding_data
 from landscape.explore.curves import flatness_data
-from landscape.explore.found import Found
+from landscape.explore.found import CLAIMS, Found
 from landscape.explore.scores import association_data
 from landscape.explore.surfaces import surface_data
 from landscape.plots import theme
@@ -36,7 +36,7 @@ _MISSING = {
 }
 # Files of an earlier page in the same folder; nothing else in there is touched.
 _OWN = {
-    "data": re.compile(r"(index|claims|(surface|flatness|embedding|correlation)-\d+)\.js"),
+    "data": re.compile(r"(index|(surface|flatness|embedding|correlation|claims)-\d+)\.js"),
     "images": re.compile(r"sheet-[0-9a-f]{8}-\d{3}\.jpg"),
 }
 
@@ -77,13 +77,17 @@ def write_explorer(
         content |= {"notes": list(about.get("notes", ())), "provenance": provenance_words(about)}
         content["album"] = sheets.get(str(about.get("data_digest")))
         _write_data(folder, key, content)
-        sections[kind].append({"key": key, "target": content["target"], "name": content["name"], "file": path.stem})
+        seeds = ", ".join(map(str, about.get("seeds", ())))
+        entry = {"key": key, "target": content["target"], "name": content["name"], "seeds": seeds, "file": path.stem}
+        sections[kind].append(entry)
     for entries in sections.values():
         _tell_apart(entries)
-    if found.claims:
-        _write_data(folder, "claims", {"claims": list(found.claims)})
+    ledgers = [{"key": f"claims-{at}", **_ledger(path)} for at, (path, _) in enumerate(found.claims)]
+    _tell_apart(ledgers)
+    for ledger, (_, claims) in zip(ledgers, found.claims, strict=True):
+        _write_data(folder, ledger["key"], {"claims": claims})
     index = {
-        "sections": sections | {"claims": [{"key": "claims"}] if found.claims else []},
+        "sections": sections | {"claims": ledgers},
         "missing": _MISSING,
         "notes": notes,
     }
@@ -146,8 +150,18 @@ def _albums(found: Found, data: Sequence[str], data_dir: Path | str | None) -> t
     return albums, notes
 
 
+def _ledger(path: Path) -> dict[str, Any]:
+    """What a claims ledger is listed as: its folder's name, or its own if that says more."""
+    name = path.resolve().parent.name if path.name == CLAIMS else path.stem
+    return {"target": "", "name": name, "seeds": "", "file": path.parent.as_posix()}
+
+
 def _tell_apart(entries: list[dict[str, Any]]) -> None:
-    """Names that occur twice for a target get the file's name."""
+    """Names say the seed where there are several; names that occur twice for a target get the file's name."""
+    several = len({entry["seeds"] for entry in entries}) > 1
+    for entry in entries:
+        if (seeds := entry.pop("seeds")) and several:
+            entry["name"] += f", seed {seeds}"
     counts = Counter((entry["target"], entry["name"]) for entry in entries)
     for entry in entries:
         file = entry.pop("file")

@@ -22,11 +22,6 @@ from landscape.weights import norm
 
 # Names of the losses, in the order of the results.
 ORIGINAL, OWN, SHARED = "original", "own", "shared"
-WORDS = {
-    ORIGINAL: "mean cross entropy of the training images",
-    OWN: "the method's own training loss: ERM the training images, others these and their own mixup codes, pooled",
-    SHARED: "training images and one fixed set of mixup codes with frozen weights, the same for every method, pooled",
-}
 
 
 class Losses:

@@ -9,7 +9,7 @@ from landscape.flatness.path import CurvaturePath
 _MATRICES = {"hessian": "Hessian", "ggn": "Gauss-Newton matrix"}
 _HEADINGS = {
     "own": "the paper's losses: each method on its own, so they are DIFFERENT losses",
-    "shared": "the same loss for every method: training images and one fixed set of mixup codes",
+    "shared": "the same loss for every method: training images and one fixed set of groups",
     "original": "the same loss for every method: training images",
 }
 

@@ -111,7 +111,7 @@ class Setting(Opened):
         return self.task.source_rows("in") if self.rows is None else self.rows
 
 
-def stratified(task: Task, rows: np.ndarray, count: int, *, seed: int) -> np.ndarray:
+def stratified(task: Task, rows: np.ndarray, count: int, *, seed: int, flag: str = "--subset") -> np.ndarray:
     """About `count` of the rows, the same share of every domain and class, at least one of each.
 
     Args:
@@ -119,12 +119,13 @@ def stratified(task: Task, rows: np.ndarray, count: int, *, seed: int) -> np.nda
         rows: (n,) rows to choose from.
         count: how many.
         seed: of the choice.
+        flag: what `count` is called on the command line.
 
     Raises:
         InputError: `count` is below 1.
     """
     if count < 1:
-        raise InputError(f"--subset is {count}; expected a number of images from 1.")
+        raise InputError(f"{flag} is {count}; expected a number of images from 1.")
     images = task.images
     cell = images.domain[rows] * len(images.classes) + images.labels[rows]
     chosen = []

@@ -30,7 +30,8 @@ Examples:
   python -m landscape.surface sixstyles-sketch-erm@0 sixstyles-sketch-erm@swa sixstyles-sketch-fgmix@swa
   python -m landscape.surface sixstyles-sketch-erm@swa sixstyles-sketch-fgmix@swa --plane line
   python -m landscape.surface a.safetensors b.safetensors c.safetensors --model resnet18 --data images/ --target art
-  python -m landscape.surface --plot-only figures/surface-sixstyles-sketch-0123abcd.nc --format svg
+  python -m landscape.surface sixstyles-sketch-erm@swa --plane pca
+  python -m landscape.surface --plot-only figures/demo/surface-sixstyles-sketch.nc --format svg
 """
 _COUNTS = {"through": 3, "line": 2}
 _HOW = ("device", "precision", "batch_size", "compiled")
@@ -40,8 +41,8 @@ _HOW = ("device", "precision", "batch_size", "compiled")
 class SurfaceOptions:
     """Flags of the command."""
 
-    checkpoints: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="A B C")] = ()
-    """The three checkpoints; A is the origin."""
+    checkpoints: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="A [B [C]]")] = ()
+    """Three checkpoints, A being the origin; with --plane line two, A and B; with pca, random or hessian A alone."""
     plane: Literal["through", "pca", "random", "hessian", "line"] = "through"
     """through: A, B and C. Around A alone: pca, the two largest principal components of its recorded path; random,
     two random filter-normalised directions (Li et al. 2018); hessian, the eigenvectors of the two largest eigenvalues
@@ -50,8 +51,9 @@ class SurfaceOptions:
     """Training images behind the Hessian, stratified by domain and class; 256 take some minutes an eigenvalue."""
     points: int | None = None
     """Grid points along each axis: 7, on a line 25."""
-    margin: float = 0.2
-    """Room around paths and anchors on each side, as a fraction of their extent; how far to go on behind A and B."""
+    margin: float | None = None
+    """Room around paths and anchors on each side, as a fraction of their extent: 0.2; on a line how far to go on behind
+    A and B: 0.25."""
     x_range: tuple[float, float] | None = None
     """First and last x, in place of the computed ones; on a line A is at 0 and B at 1."""
     y_range: tuple[float, float] | None = None
@@ -149,7 +151,8 @@ def _line(options: SurfaceOptions) -> None:
 
     opened = Opened.open(options.checkpoints, **options.overrides.keywords())
     _say_data(opened)
-    line = Line.of(opened, points=_points(options, 25), beyond=options.margin, t_range=options.x_range)
+    beyond = 0.25 if options.margin is None else options.margin
+    line = Line.of(opened, points=_points(options, 25), beyond=beyond, t_range=options.x_range)
     keywords: dict[str, Any] = {name: getattr(options, name) for name in _HOW}
     if options.dry_run:
         choice, images = trial_line(line, **keywords), len(opened.task.images)
@@ -212,7 +215,7 @@ def _where(options: SurfaceOptions) -> dict[str, Any]:
 
     return {
         "points": _points(options, 7),
-        "margin": options.margin,
+        "margin": 0.2 if options.margin is None else options.margin,
         "x_range": options.x_range,
         "y_range": options.y_range,
         "options": Options(options.subset, options.adaptive, options.mixture, options.batch_norm),

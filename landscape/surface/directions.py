@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from landscape.errors import InputError
 from landscape.flatness.eigenvectors import Eigenvectors
 from landscape.seeding import numpy_generator
+from landscape.surface.kept import kept_eigenvectors
 from landscape.surface.plane import Plane
 from landscape.weights import Weights, combine, dot, norm, subtract
 
@@ -89,7 +91,13 @@ def random_plane(weights: Weights, *, seed: int, label: str = "w1") -> Plane:
 
 
 def hessian_plane(
-    network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], *, seed: int, label: str = "w1"
+    network: nn.Module,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    *,
+    seed: int,
+    label: str = "w1",
+    keep: Path | None = None,
+    inputs: str = "",
 ) -> Plane:
     """The plane of the Hessian's eigenvectors with the two largest eigenvalues, where the loss rises fastest.
 
@@ -101,12 +109,16 @@ def hessian_plane(
         batches: normalised images with their labels; the loss is the mean cross entropy over all of them.
         seed: of the vector that the iteration starts from.
         label: name of the point.
+        keep: a file that keeps the eigenvectors: the same inputs find them there.
+        inputs: hash of what they depend on.
 
     Raises:
         InputError: the largest eigenvalue is not positive, or the iteration does not converge.
     """
     data = list(batches)
-    found = Eigenvectors.measure(network, nn.CrossEntropyLoss(), data, count=2, seed=seed)
+    found = kept_eigenvectors(
+        keep, inputs, lambda: Eigenvectors.measure(network, nn.CrossEntropyLoss(), data, count=2, seed=seed)
+    )
     first, second = (float(value) for value in found.values)
     if not first > 0:
         raise InputError(
@@ -116,7 +128,8 @@ def hessian_plane(
     images = sum(len(labels) for _, labels in data)
     about = {"eigenvalues": [first, second], "images": images, "notes": list(found.notes)}
     origin = {name: parameter.detach().double().cpu() for name, parameter in network.named_parameters()}
-    e1, e2 = found.vectors
+    # In the network's order, which a file does not keep: sums over parameters depend on it in their last bits.
+    e1, e2 = ({name: vector[name] for name in origin} for vector in found.vectors)
     return Plane(origin, e1, e2, ((0.0, 0.0),), (label,), "hessian", math.sqrt(2 / first), about)
 
 

@@ -37,6 +37,10 @@ Evaluate = Callable[[Sequence[Point]], Generator[tuple[str, Row, list[str]]]]
 BLOCK_SECONDS = 1.0
 """What a block takes, about: much more than a task costs, little to lose."""
 _RETRIES = 5
+_REMEDIES = {
+    "GPU": "give --device cpu, or start nodes with GPUs",
+    "CPU": "start a node with processors, or leave --workers out",
+}
 # The bench of a worker's process, by the name of its parcel: made at its first block, used for all that follow.
 _BENCHES: dict[str, "Bench"] = {}
 
@@ -146,10 +150,12 @@ def check(workers: Workers) -> None:
 def connected(parcel: Parcel) -> Iterator[Evaluate]:
     """Ray's workers with a parcel in their reach: those of ``RAY_ADDRESS``, else one on each core of this machine.
 
-    A Ray that the caller has started already is used and stays; one that is started here is stopped.
+    A Ray that the caller has started already is used and stays, its workers with the parcel in their memory until the
+    next one; one that is started here is stopped.
 
     Raises:
-        InputError: Ray is not installed or cannot be reached, or a block is lost again and again.
+        InputError: Ray is not installed or cannot be reached, the cluster has no GPU or CPU that is needed, or a block
+            is lost again and again.
     """
     ray = _library()
     ours = not ray.is_initialized()
@@ -179,7 +185,9 @@ def _evaluate(
     running: dict[Any, list[Point]] = {}
     try:
         while waiting or running:
-            workers = max(int(ray.cluster_resources().get(resource, 1)), 1)
+            workers = int(ray.cluster_resources().get(resource, 0))
+            if not workers:  # Ray itself would wait for one without end
+                raise InputError(f"the cluster has no {resource}; {_REMEDIES[resource]}.")
             # One block is computed by each worker and one waits for it. Those at the end are small again.
             while waiting and len(running) < 2 * workers:
                 count = max(1, min(size, len(waiting) // (2 * workers)))
@@ -204,8 +212,8 @@ def _result(ray: Any, reference: Any) -> Any:
         raise error.cause from error
     except ray.exceptions.RayError as error:
         raise InputError(
-            f"a block of points was lost {_RETRIES + 1} times ({str(error).splitlines()[0]}); look at the workers' "
-            "memory, or measure without --workers ray: what is done is kept."
+            f"Ray lost a block of points ({_words(error)}); a worker that dies is replaced {_RETRIES} times, and most "
+            "die of too little memory. Measure without --workers ray: what is done is kept."
         ) from error
 
 
@@ -250,9 +258,13 @@ def start(ray: Any) -> None:
     except (ConnectionError, RuntimeError, ValueError) as error:
         where = f"at RAY_ADDRESS {address}" if address else "on this machine"
         raise InputError(
-            f"there is no Ray {where} that can be used ({str(error).splitlines()[0]}); start it, or leave --workers "
-            "out."
+            f"there is no Ray {where} that can be used ({_words(error)}); start it, or leave --workers out."
         ) from error
+
+
+def _words(error: Exception) -> str:
+    """An exception's class and first line."""
+    return ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
 
 
 def _arrays(vector: Weights) -> dict[str, np.ndarray]:

@@ -84,9 +84,11 @@ def draw(
     result = stem.with_name(f"{stem.name}.nc")
     surface, written = _finished(result, key), []
     if surface is None:
+        from landscape.surface.kept import beside
         from landscape.surface.measure import measure
         from landscape.surface.plan import Plan
 
+        journal = stem.with_name(f"{stem.name}.journal.jsonl")
         plan = Plan.of(
             setting,
             points=points,
@@ -97,9 +99,9 @@ def draw(
             directions=directions,
             hessian_images=hessian_images,
             device=device,
+            keep=beside(journal),
             progress=progress,
         )
-        journal = stem.with_name(f"{stem.name}.journal.jsonl")
         surface = measure(
             plan,
             device=device,
@@ -113,6 +115,7 @@ def draw(
         surface = replace(surface, about={**surface.about, "key": key})
         written.append(surface.save(result))
         journal.unlink()
+        beside(journal).unlink(missing_ok=True)
         # Figures of an earlier result under this name are out of date.
         for old in get_args(Format):
             stem.with_name(f"{stem.name}.{old}").unlink(missing_ok=True)

@@ -19,6 +19,9 @@ from landscape.surface.preparation import builder
 from landscape.surface.profile import FORMAT, Profile
 from landscape.weights import Weights, combine, norm, subtract
 
+_SAME = 1e-9
+"""A position this close to an end is that end, which rounding missed."""
+
 
 @dataclass(frozen=True)
 class Line:
@@ -69,7 +72,10 @@ class Line:
             raise InputError(
                 f"{opened.names[0]} and {opened.names[1]} have identical weights; give two different ones."
             )
-        return cls(opened, np.union1d(np.linspace(first, last, points), [0.0, 1.0]), step, distance)
+        t = np.linspace(first, last, points)
+        for end in (0.0, 1.0):
+            t[np.abs(t - end) < _SAME] = end
+        return cls(opened, np.union1d(t, [0.0, 1.0]), step, distance)
 
     def digest(self) -> str:
         """A hash of all inputs of the values."""

@@ -76,6 +76,7 @@ class Plan:
         directions: Directions | None = None,
         hessian_images: int = 64,
         device: str = "auto",
+        keep: Path | None = None,
         progress: bool = True,
     ) -> "Plan":
         """Span the plane, project the paths, lay the grid around them.
@@ -91,12 +92,13 @@ class Plan:
                 ``hessian``.
             hessian_images: about so many training images, stratified, behind the Hessian.
             device: where to differentiate, for the Hessian.
+            keep: a file that keeps the Hessian's eigenvectors, so that the next call with the same inputs finds them.
             progress: show a bar.
 
         Raises:
             InputError: the checkpoints do not fit the network or span no plane, or the grid makes no sense.
         """
-        plane = _plane(setting, directions, hessian_images, device)
+        plane = _plane(setting, directions, hessian_images, device, keep)
         anchors = {checkpoint.path.resolve() for checkpoint in setting.checkpoints if checkpoint.path}
         trajectories, ends = [], []
         total = sum(len(path.points) for path in setting.paths)
@@ -143,8 +145,11 @@ class Plan:
 
     def digest(self) -> str:
         """A hash of all inputs of the values, the grid included."""
-        grid = self.grid.x.tobytes(), self.grid.y.tobytes()
+        grid: tuple[bytes, ...] = (self.grid.x.tobytes(), self.grid.y.tobytes())
         kind = () if self.plane.kind == "through" else (self.plane.kind, *_images_of(self.plane))
+        # The same inputs give eigenvectors to rounding only.
+        axes = (self.plane.e1, self.plane.e2) if self.plane.kind == "hessian" else ()
+        grid += tuple(tensor.numpy().tobytes() for axis in axes for tensor in axis.values())
         return digest(str(FORMAT), self.setting.digest(), *grid, *kind, *self.options.words())
 
 
@@ -181,7 +186,9 @@ class Buffers:
         return result
 
 
-def _plane(setting: Setting, directions: Directions | None, hessian_images: int, device: str) -> Plane:
+def _plane(
+    setting: Setting, directions: Directions | None, hessian_images: int, device: str, keep: Path | None
+) -> Plane:
     network, checkpoints = setting.network, setting.checkpoints
     if directions is None:
         weights = [checkpoint.weights(network) for checkpoint in checkpoints]
@@ -193,11 +200,12 @@ def _plane(setting: Setting, directions: Directions | None, hessian_images: int,
     if directions == "hessian":
         rows = setting.task.source_rows("in")
         if hessian_images < len(rows):
-            rows = stratified(setting.task, rows, hessian_images, seed=seed)
+            rows = stratified(setting.task, rows, hessian_images, seed=seed, flag="--hessian-images")
         own = copy.deepcopy(network).to(resolve_device(device)).eval()
         only.load_into(own)
         batches = batches_of(setting.task, rows, own, resolve_device(device))
-        return hessian_plane(own, batches, seed=seed, label=only.label)
+        inputs = digest("eigenvectors", setting.digest(), rows.tobytes(), str(seed))
+        return hessian_plane(own, batches, seed=seed, label=only.label, keep=keep, inputs=inputs)
     path = next((each for each in setting.paths if each.kind == only.kind), None)
     if path is None:
         raise InputError(f"{only.label} lies in no run's folder, so there is no path to take components of.")

@@ -45,7 +45,7 @@ class Shift:
         unit: distance from w1 to w2 in weight space; in FGMix's figure 6 from the initialisation to ERM + SWA.
         to_loss: distance from `train` to `target`, over `unit`.
         to_accuracy: distance from `train` to `best`, over `unit`.
-        error: how far the grid leaves both distances open, over `unit`.
+        error: the grid's resolution, over `unit` (:func:`grid_error`).
     """
 
     train: Lowest
@@ -104,9 +104,11 @@ def distance(first: Lowest, second: Lowest) -> float:
 
 
 def grid_error(surface: Surface) -> float:
-    """How far a distance between two lowest grid points may be off: each lies within half a step of its minimum.
+    """The grid's resolution: the diagonal of a cell, ``sqrt(dx^2 + dy^2)``, in units of weight-space distance.
 
-    Half a step in x and y for either of the two: ``sqrt(dx^2 + dy^2)`` together, as far as the surface has one valley.
+    It bounds no error. Where each minimum lies within half a step of its lowest grid point in x and y, a distance
+    between two is off by at most this; in a narrow valley that is tilted against the axes a minimum may lie many steps
+    from the lowest grid point.
     """
     return math.hypot(float(surface.x[1] - surface.x[0]), float(surface.y[1] - surface.y[0]))
 

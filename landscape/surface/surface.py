@@ -212,18 +212,20 @@ class Surface:
             hessian_images: about so many training images, stratified, behind the Hessian.
             device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
             precision: of the forward passes.
-            journal: a file that keeps what has been evaluated.
+            journal: a file that keeps what has been evaluated; the Hessian's eigenvectors are kept beside it.
             progress: show a bar with the time left.
 
         Raises:
             InputError: there is no path to take components of, or the data cannot be used.
         """
+        from landscape.surface.kept import beside
         from landscape.surface.measure import measure
         from landscape.surface.plan import Plan
         from landscape.surface.setting import Setting
 
         setting = Setting.around(a, data, network=network, root=root, progress=progress, target=target)
         kind: dict[str, Any] = {"directions": directions, "hessian_images": hessian_images, "device": device}
+        kind["keep"] = beside(Path(journal)) if journal is not None else None
         plan = Plan.of(setting, points=points, margin=margin, **kind, progress=progress)
         return measure(plan, device=device, precision=precision, journal=journal, progress=progress)
 

@@ -1,6 +1,7 @@
 """The page in a real browser: hover, slider, linked panels, keyboard, phone, dark; no errors and no network."""
 
 import io
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -216,6 +217,67 @@ def test_dark_by_system_and_by_button(look, page: Path) -> None:
     tab.locator("#theme").click()
     tab.wait_for_function("document.querySelector('#surface .main')._fullLayout.font.color === '#1B1D21'")
     assert seen() == ("rgb(255, 255, 255)", "#1B1D21", "false")
+
+
+def test_a_selector_with_one_entry_is_not_shown(look, page: Path) -> None:
+    tab = look(page)
+    reach(tab, "flatness")
+    assert not tab.locator("#flatness .scope").is_visible()  # all parameters is all there is
+    assert tab.locator("#flatness .statistic").is_visible()
+    assert {each.get_attribute("scope") for each in tab.locator("#flatness .numbers th").all()} == {"col"}
+    reach(tab, "claims")
+    assert not tab.locator("#claims .choose select").count()
+
+
+def test_integers_keep_their_digits(look, page: Path) -> None:
+    tab = look(page)
+    values = tab.evaluate("[1218, 20000, 0, 1218.4, 0.012345, -3, null].map(value => explorer.number(value))")
+    assert values == ["1218", "20000", "0", "1220", "0.0123", "-3", "–"]
+
+
+def test_a_result_that_cannot_be_loaded_leaves_the_selectors(browser: Any, page: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "page"
+    shutil.copytree(page.parent, folder)
+    away = folder / "away.js"
+    (folder / "data" / "surface-1.js").rename(away)
+    context = browser.new_context()
+    tab = context.new_page()
+    tab.set_default_timeout(15000)
+    tab.goto((folder / page.name).as_uri())
+    tab.wait_for_selector("#surface[data-shown='surface-0']")
+    target = tab.locator("#surface .choose select").first
+    target.select_option("neon")
+    assert "surface-1.js is missing" in tab.locator("#surface .problem").inner_text()
+    assert target.is_visible()
+    assert not tab.locator("#surface .main").is_visible()
+    target.select_option("clay")
+    tab.wait_for_selector("#surface[data-shown='surface-0']")
+    assert tab.locator("#surface .main").is_visible()
+    assert tab.locator("#surface .problem").count() == 0
+    # It is asked for again when it is chosen again.
+    away.rename(folder / "data" / "surface-1.js")
+    target.select_option("neon")
+    tab.wait_for_selector("#surface[data-shown='surface-1']")
+    context.close()
+
+
+def test_of_two_quick_choices_the_later_one_stays(look, page: Path) -> None:
+    tab = look(page)
+    tab.wait_for_selector("#surface[data-shown='surface-0']")
+    # The first choice's data come late, and the second choice's are there already.
+    tab.evaluate("""() => {
+      const append = document.head.append.bind(document.head);
+      document.head.append = script => setTimeout(() => append(script), 400);
+      const select = document.querySelector("#surface .choose select");
+      for (const value of ["neon", "clay"]) {
+        select.value = value;
+        select.onchange();
+      }
+    }""")
+    tab.wait_for_timeout(900)
+    assert tab.locator("#surface").get_attribute("data-shown") == "surface-0"
+    assert "neon, target" not in tab.locator("#surface .domains").inner_text()
+    assert "clay, target" in tab.locator("#surface .domains").inner_text()
 
 
 def test_three_dimensions(look, page: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import make_surface
 from PIL import Image
 from scipy.interpolate import RegularGridInterpolator
 
@@ -21,7 +22,8 @@ from landscape.surface.surface import Surface
 def test_a_folder_is_searched_and_results_are_recognised_by_their_content(results: Path) -> None:
     found = Found.at([results])
     kinds = (found.surfaces, found.flatness, found.embeddings, found.associations, found.claims)
-    assert [len(each) for each in kinds] == [2, 1, 1, 1, 2]
+    assert [len(each) for each in kinds] == [2, 1, 1, 1, 1]
+    assert len(found.claims[0][1]) == 2
     twice = Found.at([results, results / "flatness.nc", results / "more"])
     assert len(twice.flatness) == 1
     assert len(twice.surfaces) == 2
@@ -172,12 +174,43 @@ def test_results_of_one_name_are_told_apart(results: Path, tmp_path: Path, data_
         ("[]", "is no claims ledger"),
         ('{"format": 2, "claims": []}', "format 2"),
         ('{"format": 1, "claims": [{"id": "a"}]}', "claim a in"),
+        ('{"format": 1, "claims": [3]}', "has the claim 3"),
+        ('{"format": 1, "claims": ["x"]}', "has the claim 'x'"),
+        ("{", "is no claims ledger"),
     ],
 )
-def test_a_broken_ledger_is_an_error(content: str, says: str, tmp_path: Path) -> None:
+def test_a_broken_ledger_is_an_error_if_it_was_named_and_else_a_note(
+    content: str, says: str, results: Path, tmp_path: Path
+) -> None:
     (tmp_path / "claims.json").write_text(content)
     with pytest.raises(InputError, match=says):
-        Found.at([tmp_path])
+        Found.at([tmp_path / "claims.json"])
+    found = Found.at([tmp_path, results])
+    (note,) = found.notes
+    assert note.startswith("left out: ")
+    assert says in note
+    assert len(found.claims) == 1
+
+
+def test_every_ledger_is_listed_by_its_folder(results: Path, tmp_path: Path, data_of) -> None:
+    ledger = json.loads((results / "claims.json").read_text())
+    for name, count in (("quick", 2), ("full", 1)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "claims.json").write_text(json.dumps(ledger | {"claims": ledger["claims"][:count]}))
+    page, _ = write_explorer([tmp_path], tmp_path / "page")
+    listed = data_of(page, "index")["sections"]["claims"]
+    assert [(entry["key"], entry["name"]) for entry in listed] == [("claims-0", "full"), ("claims-1", "quick")]
+    assert [len(data_of(page, entry["key"])["claims"]) for entry in listed] == [1, 2]
+
+
+def test_results_of_several_seeds_are_named_after_them(tmp_path: Path, data_of) -> None:
+    for target, seed in (("neon", 0), ("neon", 1), ("clay", 0)):
+        surface = make_surface(target)
+        surface.about["seeds"] = [seed]
+        surface.save(tmp_path / f"surface-{target}-{seed}.nc")
+    page, _ = write_explorer([tmp_path], tmp_path / "page")
+    names = [(each["target"], each["name"]) for each in data_of(page, "index")["sections"]["surface"]]
+    assert names == [("clay", "ERM, FGMix, seed 0"), ("neon", "ERM, FGMix, seed 0"), ("neon", "ERM, FGMix, seed 1")]
 
 
 def test_a_claim_with_an_unknown_verdict_is_an_error(results: Path, tmp_path: Path) -> None:
@@ -185,7 +218,7 @@ def test_a_claim_with_an_unknown_verdict_is_an_error(results: Path, tmp_path: Pa
     ledger["claims"][0]["verdict"] = "true"
     (tmp_path / "claims.json").write_text(json.dumps(ledger))
     with pytest.raises(InputError, match="verdict 'true'"):
-        Found.at([tmp_path])
+        Found.at([tmp_path / "claims.json"])
 
 
 def test_files_that_are_no_result(results: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Planes of directions against NumPy's SVD, against their definition, and through the command."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,13 @@ from landscape.data import normalise
 from landscape.errors import InputError
 from landscape.evaluation import Evaluator
 from landscape.flatness.eigenvectors import Eigenvectors
+from landscape.flatness.sweep import Log
 from landscape.surface import Surface
 from landscape.surface.__main__ import main
 from landscape.surface.directions import hessian_plane, pca_plane, random_plane
+from landscape.surface.draw import draw
+from landscape.surface.plan import Plan
+from landscape.surface.setting import Setting
 from landscape.weights import dot, norm
 
 
@@ -143,6 +148,63 @@ def test_a_hessian_plane_says_what_spans_it(in_workplace: Path, tmp_path: Path, 
     assert "nothing to do" in capsys.readouterr().out
     main([*arguments, "--hessian-images", "12"])
     assert len(list(tmp_path.glob("*.nc"))) == 2
+
+
+def test_an_interrupted_hessian_surface_goes_on_with_the_same_eigenvectors(
+    in_workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    erm, _ = sorted(path.name for path in (in_workplace / "checkpoints").iterdir())
+    setting = Setting.around(f"{erm}@4", progress=False)
+    options = {"directions": "hessian", "hessian_images": 9, "points": 3, "progress": False}
+    journal, kept = tmp_path / "s.journal.jsonl", tmp_path / "s.journal.eigenvectors.safetensors"
+    add, measure = Log.add, Eigenvectors.measure
+
+    def interrupted(self, key, **values) -> None:
+        add(self, key, **values)
+        if len(self.rows) == 4:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Log, "add", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        draw(setting, out=tmp_path, name="s", formats=(), **options)
+    assert kept.is_file()
+
+    asked = []
+
+    def nudged(*args, **keywords) -> Eigenvectors:
+        """What another machine finds: the same but for rounding."""
+        asked.append(1)
+        found = measure(*args, **keywords)
+        return replace(found, vectors=tuple({k: t * (1 + 1e-12) for k, t in v.items()} for v in found.vectors))
+
+    monkeypatch.setattr(Eigenvectors, "measure", nudged)
+    plan = Plan.of(setting, keep=kept, **options)
+    assert not asked
+    # Without the file the axes are others, and so is the hash: no rows of two planes in one journal.
+    assert Plan.of(setting, **options).digest() != plan.digest()
+    assert Plan.of(setting, keep=kept, **options).digest() == plan.digest()
+    content = kept.read_bytes()
+    kept.write_bytes(b"damaged")
+    assert Plan.of(setting, keep=kept, **options).digest() != plan.digest()
+    kept.write_bytes(content)
+    Plan.of(setting, keep=kept, **options | {"hessian_images": 12})  # of other inputs: found anew
+    assert kept.read_bytes() != content
+    kept.write_bytes(content)
+
+    added = []
+    monkeypatch.setattr(Log, "add", lambda self, key, **values: (added.append(key), add(self, key, **values)))
+    draw(setting, out=tmp_path, name="s", formats=(), **options)
+    # Grid, anchor, the path's end with its projection and the trial's choice, of which four were kept.
+    assert len(added) == 9 + 1 + 2 + 1 - 4
+    assert not journal.exists()
+    assert not kept.exists()
+
+
+def test_too_few_images_for_the_hessian_are_called_by_their_flag(in_workplace: Path) -> None:
+    erm, _ = sorted(path.name for path in (in_workplace / "checkpoints").iterdir())
+    setting = Setting.around(f"{erm}@4", progress=False)
+    with pytest.raises(InputError, match="--hessian-images is 0"):
+        Plan.of(setting, directions="hessian", hessian_images=0, progress=False)
 
 
 def test_a_hessian_without_a_basin_is_refused() -> None:

@@ -7,7 +7,9 @@ import torch.nn.functional as F
 from matplotlib.figure import Figure
 
 from landscape.errors import InputError
+from landscape.opened import Opened
 from landscape.surface import Profile
+from landscape.surface.line import Line
 from landscape.surface.meter import Meter
 
 
@@ -57,6 +59,17 @@ def test_running_statistics_are_interpolated_and_the_ends_are_exact(task, networ
         expected = direct.loss[task.source_rows("in")].mean()
         # Plain weights have the given network's buffers; checkpoints have their own.
         assert value == pytest.approx(expected, rel=1e-4)
+
+
+def test_an_end_that_rounding_misses_is_there_once(task, linear) -> None:
+    network, weights = linear
+    opened = Opened.open([weights(0), weights(1)], task, network=network, progress=False)
+    for beyond, points in ((0.2, 15), (0.1, 13), (0.3, 17), (0.25, 25), (0.7, 25)):
+        t = Line.of(opened, points=points, beyond=beyond).t
+        assert np.diff(t).min() > 1e-3
+        assert {0.0, 1.0} <= set(t.tolist())
+        assert len(t) - points in (0, 1, 2)
+    assert len(Line.of(opened, points=15, beyond=0.2).t) == 15  # of which rounding would make more
 
 
 def test_mistakes(task, linear) -> None:

@@ -118,7 +118,7 @@ def test_help_answers_at_once_with_examples() -> None:
             check=True,
         )
         seconds.append(time.perf_counter() - began)
-    assert done.stdout.count("  python -m landscape.surface") == 4
+    assert done.stdout.count("  python -m landscape.surface") == 5
     imported = {line.split("|")[-1].strip() for line in done.stderr.splitlines()}
     assert not imported & {"torch", "xarray", "matplotlib", "plotly"}
     assert min(seconds) < 1.0

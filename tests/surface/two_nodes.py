@@ -23,7 +23,7 @@ from landscape.storage import Journal
 from landscape.surface import Surface
 from landscape.surface.distributed import start
 
-# As few processes as Ray can do with: it gives a node 15 s to start, whatever one asks for.
+# As few processes as Ray can do with: a node has to start within RAY_raylet_start_wait_time_s.
 NODE = {"num_cpus": 1, "object_store_memory": 100 * 2**20, "include_log_monitor": False}
 # A dead node is noticed after three seconds and not after half a minute.
 HEALTH = {"health_check_period_ms": 600}
@@ -33,7 +33,7 @@ HEAD = {**NODE, "include_dashboard": False, "no_monitor": True, "_system_config"
 
 
 class Slow(nn.Module):
-    """Takes a moment for every batch, and writes down whose process it was."""
+    """Takes a moment for every batch, and writes down whose process it was, and on which node."""
 
     def __init__(self, diary: Path, *, wrong_elsewhere: bool = False) -> None:
         super().__init__()
@@ -43,7 +43,8 @@ class Slow(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         time.sleep(0.03)
         with open(self.diary, "a") as file:
-            file.write(f"{os.getpid()}\n")
+            node = ray.get_runtime_context().get_node_id() if ray.is_initialized() else "none"
+            file.write(f"{os.getpid()} {node}\n")
         logits = self.linear(images.permute(0, 2, 3, 1).flatten(1))
         return logits[:, :1] if self.wrong_elsewhere and os.getpid() != self.home else logits
 
@@ -69,7 +70,10 @@ def main(folder: Path) -> None:
         return Surface.through(*anchors, task, network=network, points=points, progress=False, **options)
 
     def processes(name) -> list[str]:
-        return (folder / name).read_text().split()
+        return [line.split()[0] for line in (folder / name).read_text().splitlines()]
+
+    def nodes(name) -> list[str]:
+        return [line.split()[1] for line in (folder / name).read_text().splitlines()]
 
     whole = surface("alone")
 
@@ -105,6 +109,7 @@ def main(folder: Path) -> None:
         # What is left of grid, anchors and the trial's choice, in batches of 64 images.
         said["needed"] = (6 * 6 + 3 + 1 - 12) * math.ceil(len(task.images) / 64)
         said["passes"] = len(processes("continued"))
+        said["by_victim"] = nodes("continued").count(victim.node_id)
         said["alive"] = alive = 2
         deadline = time.monotonic() + 30
         while alive > 1 and time.monotonic() < deadline:  # a dead node is noticed by its silence

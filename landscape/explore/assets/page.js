@@ -7,6 +7,7 @@ const explorer = (() => {
   const views = {};    // section -> { show(root, data), again(), reads }
   const loads = {};    // key -> promise of its data
   const resolves = {};
+  const wanted = {};   // section -> key of the result that was chosen last
   const drawn = new Set();
 
   function register(kind, view) { views[kind] = view; }
@@ -17,7 +18,10 @@ const explorer = (() => {
     loads[key] ??= new Promise((resolve, reject) => {
       resolves[key] = resolve;
       const script = make("script", { src: `data/${key}.js` });
-      script.onerror = () => reject(new Error(`data/${key}.js is missing`));
+      script.onerror = () => {
+        delete loads[key];  // choosing it again tries again
+        reject(new Error(`data/${key}.js is missing`));
+      };
       document.head.append(script);
     });
     return loads[key];
@@ -52,7 +56,7 @@ const explorer = (() => {
       if (!index.sections[kind].length) {
         root.querySelector(".body").replaceChildren(make("p", { className: "line", textContent: index.missing[kind] }));
       } else if (kind === first) {
-        open(root, index.sections[kind]).then(() => watch(index, first, observer));
+        open(root, index.sections[kind]).finally(() => watch(index, first, observer));
       }
     }
     document.querySelector(".notes").append(...index.notes.map(note => make("li", { textContent: note })));
@@ -92,17 +96,32 @@ const explorer = (() => {
     return show(root, chosen);
   }
 
+  /* The result that was chosen last is shown, in whatever order the data arrive. */
   async function show(root, result) {
+    const body = root.querySelector(".body"), current = () => wanted[root.id] === result.key;
+    wanted[root.id] = result.key;
     try {
       const data = await load(result.key);
+      if (!current()) return;
+      body.querySelector(".problem")?.remove();
+      body.classList.remove("failed");
       await views[root.id].show(root, data);
+      if (!current()) return;
       describe(root, data);
       drawn.add(root.id);
       root.dataset.shown = result.key;
     } catch (error) {
-      root.querySelector(".body").replaceChildren(make("p", { className: "line", textContent: `Cannot show this: ${error.message}` }));
+      if (current()) fail(root, body, error);
       throw error;
     }
+  }
+
+  function fail(root, body, error) {
+    body.querySelector(".problem")?.remove();
+    body.append(make("p", { className: "problem line", role: "alert", textContent: `Cannot show this: ${error.message}` }));
+    body.classList.add("failed");
+    drawn.delete(root.id);
+    delete root.dataset.shown;
   }
 
   function describe(root, data) {
@@ -168,8 +187,8 @@ const explorer = (() => {
   }
 
   function table(element, head, rows) {
-    const cells = (tag, row) => make("tr", {}, ...row.map(cell => cell instanceof Node ? make(tag, {}, cell) : make(tag, { textContent: cell })));
-    element.replaceChildren(make("thead", {}, cells("th", head)), make("tbody", {}, ...rows.map(row => cells("td", row))));
+    const cells = (tag, row, more) => make("tr", {}, ...row.map(cell => cell instanceof Node ? make(tag, more, cell) : make(tag, { ...more, textContent: cell })));
+    element.replaceChildren(make("thead", {}, cells("th", head, { scope: "col" })), make("tbody", {}, ...rows.map(row => cells("td", row))));
   }
 
   /* A picture of the album; without one there is nothing to show but the file's name. */
@@ -187,7 +206,8 @@ const explorer = (() => {
   }
 
   function number(value, digits = 3) {
-    return value === null || value === undefined ? "–" : Number(value.toPrecision(digits)).toString();
+    if (value === null || value === undefined) return "–";
+    return Number.isInteger(value) ? String(value) : Number(value.toPrecision(digits)).toString();
   }
 
   /* The button overrules the system's choice, and is remembered where the browser allows it. */
