@@ -18,7 +18,7 @@
 #
 # **The claim, from the FGMix paper (section 4.5.2, Figure 5).** FGMix yields "a minimum that is even flatter than that
 # of ERM". The paper takes ERM's loss on images and FGMix's loss on images and mixup codes. Those are two different
-# losses, so here the same loss is measured for both as well, and the verdict is about that one.
+# losses, so here the same loss is measured for both as well.
 #
 # It uses the two runs of `make demo` (trained by the first cell if they are missing) and takes about a minute.
 
@@ -72,11 +72,13 @@ figure = flatness.plot()
 
 # %% [markdown]
 # **What to look at.** The top row is the paper's comparison, on different losses. The bottom row is the fair one: the
-# same images and the same fixed mixup codes for both (solid), and images alone (dashed).
+# same images, and for both methods one fixed set of groups with frozen weights, whose mixup codes are made anew from
+# each point's latent codes (solid); and images alone (dashed).
 #
 # **What it cannot show.** The band is over directions and describes these weights. It is no error bar over trainings.
-# A network can also be rescaled without changing what it computes, and its flatness changes with it; the norms in the
-# caption say whether that is an issue here.
+# A network can also be rescaled without changing what it computes, and its flatness changes with it. Equal norms in the
+# caption rule out a common rescaling of all weights and no other: layers can be rescaled against each other at the same
+# total norm.
 
 # %% [markdown]
 # ## Curvature along training
@@ -125,9 +127,11 @@ def difference(loss):
 
 
 print("claim: FGMix's minimum is flatter than ERM's")
-print(f"squared rise at gamma = {at_erm.gamma[-1]:.3g}, FGMix - ERM, {at_erm.directions} directions, in nat^2")
+print(
+    f"on this run: squared rise at gamma = {at_erm.gamma[-1]:.3g}, FGMix - ERM, "
+    f"{at_erm.directions} directions, in nat^2"
+)
 for loss, words in (("own", "different losses, as in the paper"), ("shared", "the same loss, images and mixup codes")):
     mean, low, high = difference(loss)
     print(f"  {words:40}{mean:+.4f}  [{low:+.4f}, {high:+.4f}]")
-verdict = "supported" if high < 0 else "not supported" if low > 0 else "undecided"
-print(f"verdict: {verdict}, on the same loss, for these two runs (one seed each; over directions, not over trainings)")
+print("one seed: undecided for the method (the intervals are over directions, not over trainings)")
