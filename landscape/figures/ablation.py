@@ -44,8 +44,9 @@ def targets(study: Study) -> Product:
     scores = Scores.of(study, VARIANTS)
     lookup = _lookup(study)
     return Product(
-        caption=f"{study.about()} Percent on the target domain in each column after the last step "
-        f"({kind_of_error(study.seeds)}); the same seeds for all variants.",
+        caption=f"{study.about()} Percent on the target domain in each column ({kind_of_error(study.seeds)}): accuracy "
+        "and balanced accuracy after the last step, and accuracy at the step that source validation chooses, as in the "
+        "paper, whose values stand there; the same seeds for all variants.",
         finding=_finding(Block.of(scores, study)),
         tables={
             "": per_target(scores, study, lookup),

@@ -149,7 +149,7 @@ def _caption(study: Study, shown: "dict[str, Flatness]", seed: int, together: "l
     if about.get("shared"):
         words.append(
             "Top: different losses, ERM on the images, the others on these and their own mixup codes. Bottom: the same "
-            "losses for every method, images and one fixed set of mixup codes whose weights were frozen at the "
+            "losses for every method, images and one fixed set of groups whose weights were frozen at the "
             "target's FGMix run (solid), and images alone (dashed)."
         )
     if together:

@@ -5,19 +5,22 @@ InputError where runs are missing.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import stats
 
 from landscape.config import ALGORITHMS
 from landscape.errors import InputError
-from landscape.figures.interval import Mean, over_cells, variance_ratio
+from landscape.figures.interval import LEVEL, Mean, over_cells
 from landscape.figures.scores import Block, Scores, step_time
 from landscape.figures.study import Study
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from landscape.correlation import Association
     from landscape.embedding import Embedding
     from landscape.flatness import Flatness
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 
 Key = tuple[str, int]
 """Target and seed."""
+# How far above its lowest value a loss still belongs to the minimum, in nats.
+_BASIN = 0.1
 
 
 @dataclass(frozen=True)
@@ -36,12 +41,19 @@ class Evidence:
         n: cells behind it: targets x seeds, or what `mean` counts.
         seeds: trial seeds.
         data: what it was measured on, where that is not the study's data.
+        remark: a sentence that has to stand beside the number.
     """
 
     mean: Mean
     n: int
     seeds: tuple[int, ...]
     data: str = ""
+    remark: str = ""
+
+    @property
+    def targets(self) -> int:
+        """Target domains behind the number."""
+        return self.n // max(len(self.seeds), 1)
 
 
 @dataclass(frozen=True)
@@ -156,8 +168,14 @@ def _prior_variance(source: Source) -> Evidence:
     block = source.block("e", "fgmix")
     if len(block.seeds) < 2:
         raise InputError("a variance over seeds needs at least two of them; add --seeds 3.")
-    averages = [block.values(name, swa=False).mean(axis=0) for name in ("fgmix", "e")]
-    return Evidence(variance_ratio(*averages), block.values("e", swa=False).size, block.seeds)
+    # Within a target, as in the paper's mean of per-target standard deviations; T (n - 1) degrees of freedom in both,
+    # as if targets and variants were independent.
+    own, other = (block.values(name, swa=False).var(axis=1, ddof=1).mean() for name in ("fgmix", "e"))
+    ratio = float(own / other) if other > 0 else np.nan
+    n = len(block.seeds)
+    freedom = len(block.targets) * (n - 1)
+    low, high = (ratio / float(stats.f.ppf(q, freedom, freedom)) for q in ((1 + LEVEL) / 2, (1 - LEVEL) / 2))
+    return Evidence(Mean(ratio, np.nan, low, high, n), len(block.targets) * n, block.seeds)
 
 
 def _extrapolated(source: Source) -> Evidence:
@@ -171,14 +189,29 @@ def _inside(source: Source) -> Evidence:
 
 
 def _coverage(source: Source) -> Evidence:
+    """FGMix minus control: a gain over A would show only that something was extrapolated."""
+    from landscape.embedding.coverage import GAP, TARGET
     from landscape.figures.fig4 import gains_table
 
     table = gains_table(source.mixed)
-    chosen = table[(table["measure"] == "distance") & (table["query"] == "target")]
-    return over_keys(
-        source.study,
-        {(row["target"], row["seed"]): float(row["FGMix"] - row["A"]) for _, row in chosen.iterrows()},
-    )
+    table = table[table["measure"] == "distance"]
+
+    def of(query: str) -> Evidence:
+        chosen = table[table["query"] == query]
+        return over_keys(source.study, _by_key(chosen))
+
+    if not table["difference"].notna().any():
+        raise InputError("no mixup code of FGMix extrapolates, so there is no control to compare with.")
+    found = of(TARGET)
+    try:
+        remark = f"{GAP[0].upper()}{GAP[1:]}: {of(GAP).mean.value:+.3g}."
+    except InputError:
+        remark = "There are no held-out source codes to compare with."
+    return replace(found, remark=remark)
+
+
+def _by_key(table: "pd.DataFrame") -> dict[Key, float]:
+    return {(row["target"], row["seed"]): float(row["difference"]) for _, row in table.iterrows()}
 
 
 def flatter(*methods: str) -> Test:
@@ -202,6 +235,18 @@ def _shift(source: Source) -> Evidence:
 
     found = {key: shift_of(surface) for key, surface in source.surfaces.items()}
     return over_keys(source.study, {key: each.to_accuracy - each.error for key, each in found.items()})
+
+
+def _broader(source: Source) -> Evidence:
+    found = {}
+    for key, surface in source.surfaces.items():
+        if {"train_loss", "fgmix_train_loss"} <= set(surface.panels):
+            losses = (np.asarray(surface.panel(name).values) for name in ("fgmix_train_loss", "train_loss"))
+            mixed, plain = (float(np.mean(loss <= np.nanmin(loss) + _BASIN)) for loss in losses)
+            found[key] = mixed - plain
+    if not found:
+        raise InputError("no surface has the train loss with mixup codes.")
+    return over_keys(source.study, found)
 
 
 def _closer(source: Source) -> Evidence:
@@ -234,8 +279,8 @@ def _mixed(source: Source) -> Evidence:
 
     study = source.study
     table = differences_table({key: codes_of_models(study, *key) for key in study.complete(("erm", "fgmix"))})
-    chosen = table[(table["measure"] == "domain entropy") & (table["scope"] == "all domains")]
-    return over_keys(study, {(row["target"], row["seed"]): float(row["difference"]) for _, row in chosen.iterrows()})
+    chosen = table[(table["measure"] == "domain entropy") & (table["scope"] == "sources")]
+    return over_keys(study, _by_key(chosen))
 
 
 def grid(rows: Sequence[int], plus: Sequence[int], minus: Sequence[int] | None = None) -> Test:
@@ -321,12 +366,14 @@ TESTS: dict[str, Test] = {
     "coverage": _coverage,
     "sharper": flatter("A", "C"),
     "flatter": flatter("FGMix"),
+    "broader": _broader,
     "shift": _shift,
     "closer": _closer,
     "ends-higher": _ends_higher,
     "rho": _rho,
     "mixed": _mixed,
     "eta-small": grid((0,), (0, 1), (2, 3)),
+    "eta-middle": grid((1,), (2, 3), (0, 1)),
     "eta-large": grid((1, 2, 3), (2, 3), (0, 1)),
     "lambda-large": grid((3, 1), (0, 1, 2, 3)),
     "distinctive": _distinctive,

@@ -37,6 +37,8 @@ def publish(
         written += theme.save(figure, _named(stem, name), formats=static, about={"title": title, **about})
     for name, table in product.tables.items():
         written += write_table(table, _named(stem, name), title=title, about=about)
+    for name, table in product.long.items():
+        written.append(_write_csv(table, _named(stem, name), {"title": title, **about}))
     for name, values in product.data.items():
         path = Path(f"{_named(stem, name)}.json")
         atomic_write(path, json.dumps({**values, "provenance": dict(about)}, indent=1, default=_plain) + "\n")
@@ -50,14 +52,12 @@ def write_table(table: "pd.DataFrame", stem: Path, *, title: str, about: Mapping
     """CSV (read it with ``comment="#"``), LaTeX (booktabs) and Markdown, with the provenance as a comment."""
     said = json.dumps({"title": title, **about}, sort_keys=True)
     words = table.map(_cell)
-    csv = table.to_csv(index=False, lineterminator="\n", float_format="%.6g")
     latex = words.to_latex(index=False, escape=True, na_rep="n/a", position="tbp")
     contents = {
-        "csv": f"# {said}\n{csv}",
         "tex": f"% {said}\n{latex}",
         "md": f"<!-- {said.replace('-->', '-- >')} -->\n\n{markdown(table)}\n",
     }
-    paths = []
+    paths = [_write_csv(table, stem, {"title": title, **about})]
     for suffix, content in contents.items():
         paths.append(Path(f"{stem}.{suffix}"))
         atomic_write(paths[-1], content)
@@ -70,6 +70,13 @@ def markdown(table: "pd.DataFrame") -> str:
     lines = [list(map(str, table.columns)), ["---:" if each else "---" for each in right]]
     lines += [[_cell(value).replace("|", "\\|") for value in row] for row in table.itertuples(index=False)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _write_csv(table: "pd.DataFrame", stem: Path, about: Mapping[str, Any]) -> Path:
+    path = Path(f"{stem}.csv")
+    body = table.to_csv(index=False, lineterminator="\n", float_format="%.6g")
+    atomic_write(path, f"# {json.dumps(about, sort_keys=True)}\n{body}")
+    return path
 
 
 def _cell(value: Any) -> str:

@@ -1,8 +1,8 @@
 """What the finished runs of a study say: accuracies by target and seed, and the time of a step."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -26,7 +26,9 @@ class Scores:
     """Scores of the finished runs of some algorithms, one row each for raw and averaged weights and two selections.
 
     Attributes:
-        table: algorithm, target, seed, swa, selection, step, validation, accuracy, balanced_accuracy, n.
+        table: algorithm, target, seed, swa, selection, step, validation, accuracy, balanced_accuracy, n; and accuracy
+            and number of target images with a concept that a source has (seen, n_seen) and of the others (unseen,
+            n_unseen), NaN where the data name no concepts.
         algorithms: those with a finished run, in the order asked for.
         missing: the others.
     """
@@ -211,6 +213,16 @@ def _of_run(run: Run) -> list[dict[str, object]]:
                     "validation": point["validation"]["accuracy"],
                     **{metric: point["target"][metric] for metric in METRICS},
                     "n": point["target"]["n"],
+                    **_concepts(point),
                 }
             )
     return rows
+
+
+def _concepts(point: Mapping[str, Any]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for part in ("seen", "unseen"):
+        each = point.get(f"target_{part}", {})
+        n = each.get("n", np.nan)
+        found |= {part: each["accuracy"] if n > 0 else np.nan, f"n_{part}": n}
+    return found

@@ -1,6 +1,6 @@
-"""Means over trial seeds as a table, and what an interval of a difference decides."""
+"""Means over trial seeds as a table, which seeds are whole, and what an interval of a difference decides."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,6 +27,38 @@ def over_seeds(table: "pd.DataFrame", by: Sequence[str], quantities: Sequence[st
             mean = Mean.of(group[quantity].to_numpy(dtype=np.float64))
             rows.append((*names, quantity, mean.n, mean.value, mean.low, mean.high))
     return pd.DataFrame(rows, columns=[*by, "quantity", "seeds", "mean", "low", "high"])
+
+
+def range_over_seeds(table: "pd.DataFrame", by: Sequence[str], quantities: Sequence[str]) -> "pd.DataFrame":
+    """One row for each group and quantity: number of seeds, mean, smallest and largest.
+
+    For shares: a t-interval over few seeds can leave [0, 1].
+
+    Args:
+        table: one row for each group and seed.
+        by: columns that name a group.
+        quantities: columns to average.
+    """
+    import pandas as pd
+
+    rows = []
+    for names, group in table.groupby(list(by), sort=False, dropna=False):
+        for quantity in quantities:
+            values = group[quantity].dropna()
+            rows.append((*names, quantity, len(values), values.mean(), values.min(), values.max()))
+    return pd.DataFrame(rows, columns=[*by, "quantity", "seeds", "mean", "smallest", "largest"])
+
+
+def whole_seeds(keys: Iterable[tuple[str, int]]) -> tuple[list[str], list[int]]:
+    """The first seed's targets, and the seeds that have them all: over others, means over targets are no replicates.
+
+    Args:
+        keys: targets and seeds for which there is a number, seed after seed.
+    """
+    found = list(keys)
+    targets = [target for target, seed in found if seed == found[0][1]]
+    seeds = dict.fromkeys(seed for _, seed in found)
+    return targets, [seed for seed in seeds if all((target, seed) in found for target in targets)]
 
 
 def verdict(difference: Mean) -> str:

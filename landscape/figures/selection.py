@@ -211,17 +211,19 @@ def _finding(found: Agreement) -> str:
     parts = []
     for name in names:
         change = found.rho_change(name)
-        parts.append(f"{label(name)} {_interval(change, '+.2f')}" + _open(change))
+        parts.append(f"{label(name)} {_interval(change, '+.2f')}" + _open(change, found.block))
     words = f"SWA changes rho of source validation and target accuracy by {'; '.join(parts)}"
     if len(names) == 2:
         gap = found.gain_over("fgmix")
-        words += f". FGMix gains {_interval(gap, '+.1f')} points more from SWA than ERM" + _open(gap)
+        words += f". FGMix gains {_interval(gap, '+.1f')} points more from SWA than ERM" + _open(gap, found.block)
     return f"{words}."
 
 
-def _open(mean: Mean) -> str:
+def _open(mean: Mean, block: Block) -> str:
     if np.isnan(mean.value):
         return " (too few checkpoints, or constant)"
     if not mean.known:
         return " (one target and seed, undecided)"
+    if len(block.seeds) == 1:
+        return f" ({mean.n} {mean.unit}, one seed, undecided)"
     return f" ({mean.n} {mean.unit}" + (")" if mean.decided else ", undecided)")

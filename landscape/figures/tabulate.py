@@ -33,9 +33,12 @@ def per_target(
 ) -> pd.DataFrame:
     """Methods x target domains in percent, the published value beside each; n/a where there is no run.
 
+    The papers select on source validation, so their values stand beside ours with that selection only.
     A cell's ± is the standard error over the seeds of that method and target. The average over targets is there for
     methods with a run of every target in every seed shown.
     """
+    if selection != "validation":
+        lookup = _nothing
     rows = []
     for swa in (False, True):
         for algorithm in scores.algorithms:
@@ -78,7 +81,7 @@ def averages(block: Block, lookup: Lookup, reference: str | None) -> pd.DataFram
     Args:
         block: the runs that are compared.
         lookup: the paper's numbers.
-        reference: the algorithm to compare with; None: none.
+        reference: the algorithm to compare with, its averaged weights for the SWA rows; None: none.
     """
     error = " ± SE" if len(block.seeds) > 1 else ""
     rows = []
@@ -89,7 +92,7 @@ def averages(block: Block, lookup: Lookup, reference: str | None) -> pd.DataFram
                 for metric in METRICS:
                     mean = block.average(algorithm, swa=swa, selection=selection, metric=metric)
                     row[f"{WORDS[metric]}, {words}{error}"] = written(mean)
-            row["paper"] = _paper(lookup, algorithm, swa, None, "accuracy")
+            row[f"paper, {SELECTIONS['validation']}"] = _paper(lookup, algorithm, swa, None, "accuracy")
             if reference in block.algorithms:
                 name = label(reference)
                 gain, p = NONE, NONE
@@ -98,10 +101,35 @@ def averages(block: Block, lookup: Lookup, reference: str | None) -> pd.DataFram
                     gain = f"{each.mean():+.1f}"
                     value = signed_rank(each)
                     p = NONE if np.isnan(value) else f"{value:.3f}"
-                row[f"minus {name}, points (last step)"] = gain
+                row[f"minus {name} with the same weights, points (last step)"] = gain
                 row["p (signed rank over targets)"] = p
             rows.append(row)
     return pd.DataFrame(rows)
+
+
+def concepts(block: Block, algorithms: Sequence[str]) -> pd.DataFrame:
+    """Accuracy on target images whose concept a source domain shows and on the others, last step, mean over targets.
+
+    Empty where the data name no concepts. ``n``: images of both kinds, mean over targets and seeds.
+    """
+    error = " ± SE" if len(block.seeds) > 1 else ""
+    rows = []
+    for swa in (False, True):
+        for algorithm in (name for name in algorithms if name in block.algorithms):
+            row = {"method": label(algorithm, swa)}
+            for part in ("seen", "unseen"):
+                mean = block.average(algorithm, swa=swa, metric=part)
+                if np.isnan(mean.value):
+                    continue
+                row[f"{part} concepts, accuracy{error}"] = written(mean)
+                row[f"n, {part}"] = f"{block.average(algorithm, swa=swa, metric=f'n_{part}').value / 100:.0f}"
+            rows.append(row)
+    table = pd.DataFrame(rows)
+    return table if len(table.columns) > 1 else table.iloc[:0]
+
+
+def _nothing(algorithm: str, swa: bool, target: str | None) -> Printed | None:
+    return None
 
 
 def _paper(lookup: Lookup, algorithm: str, swa: bool, target: str | None, metric: str) -> str:

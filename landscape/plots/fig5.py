@@ -17,7 +17,7 @@ from landscape.plots.surface import new_figure
 _HEADINGS = {
     "different losses": "different losses (the paper's): ERM on training images, the others on these and their own "
     "mixup codes",
-    "same losses": "same losses for every method: training images and one fixed set of mixup codes with frozen weights "
+    "same losses": "same losses for every method: training images and one fixed set of groups with frozen weights "
     "(dashed: images alone)",
     "same loss": "the same loss for every method: training images",
 }

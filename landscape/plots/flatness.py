@@ -93,7 +93,7 @@ def plot_flatness(
     """FGMix's figure 5 for one target: a panel per method and all of them together.
 
     With mixup there are two rows. Above, each method on its own training loss, as in the paper: these are different
-    losses. Below, every method on the same losses: images and one fixed set of mixup codes (solid), and images alone
+    losses. Below, every method on the same losses: images and one fixed set of groups (solid), and images alone
     (dashed). All panels have the same axes.
 
     Args:

@@ -1,7 +1,7 @@
 """What the two papers claim, as data: ``claims()``, read from claims.toml.
 
-The list was made from the papers before any run of ours was looked at. How a claim is tested on runs is in
-:mod:`landscape.figures.ledger`, under the claim's id.
+The list was made from the papers, before the runs behind the ledger; the demo's accuracies were already known. How a
+claim is tested on runs is in :mod:`landscape.figures.ledger`, under the claim's id.
 """
 
 import tomllib
@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Any, Literal
+
+Protocol = Literal["FGMix", "DGE, one source", "DGE, several sources"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,13 @@ class Claim:
         data: data sets whose runs at the paper's protocol are the claim's own setting; none: an exact statement.
         item: the figure or table that shows the same numbers.
         needs: algorithms without which it cannot be tested.
+        scope: what one data set can say. ``any``: the claim is about that data set. ``all``: it is about each of
+            several, so that one can refute it and none supports it alone. ``average``: it is about a mean over them,
+            of which one decides nothing.
+        protocol: how the runs behind it were trained: FGMix's, or DGE's with one source domain or with several.
+        target: the target domain that it names; empty: all domains of the data.
+        device: the hardware that it names; empty: it does not depend on it.
+        fewest: seeds below which its number decides nothing.
     """
 
     id: str
@@ -40,6 +49,11 @@ class Claim:
     data: tuple[str, ...]
     item: str
     needs: tuple[str, ...]
+    scope: Literal["any", "all", "average"]
+    protocol: Protocol = "FGMix"
+    target: str = ""
+    device: str = ""
+    fewest: int = 2
 
     @property
     def exact(self) -> bool:

@@ -13,6 +13,7 @@ from landscape.figures.interval import Mean
 from landscape.figures.scale import SCALES
 from landscape.figures.scores import Block, Scores, percent, step_time
 from landscape.figures.study import Study
+from landscape.figures.tabulate import concepts, per_target
 from landscape.reference import read
 from landscape.training import evaluations, select
 
@@ -58,8 +59,16 @@ def test_table_1_averages_targets_then_seeds(study: Study) -> None:
     mean = Mean.of(seeds)
     assert table.loc["FGMix", "accuracy, last step ± SE"] == f"{seeds.mean():.1f} ± {mean.error:.1f}"
     gap = [percent(study.run("fgmix", t, s)) - percent(study.run("erm", t, s)) for t in study.targets for s in (0, 1)]
-    assert table.loc["FGMix", "minus ERM, points (last step)"] == f"{np.mean(gap):+.1f}"
-    assert set(table["paper"]) == {"n/a"}
+    assert table.loc["FGMix", "minus ERM with the same weights, points (last step)"] == f"{np.mean(gap):+.1f}"
+    averaged = [
+        percent(study.run("fgmix", t, s), swa=True) - percent(study.run("erm", t, s), swa=True)
+        for t in study.targets
+        for s in (0, 1)
+    ]
+    assert (
+        table.loc["FGMix + SWA", "minus ERM with the same weights, points (last step)"] == f"{np.mean(averaged):+.1f}"
+    )
+    assert set(table["paper, by source validation"]) == {"n/a"}
     assert any("smallest possible p is 0.5" in note for note in product.notes)
     assert product.facts["n"] == 4
     assert "standard error over 2 seeds" in product.caption
@@ -101,6 +110,47 @@ def test_ablation_names_components_and_what_is_missing(study: Study) -> None:
     assert product.tables["published"].set_index("variant").loc["FGMix", "TerraInc Avg"] == "49.2 ± 1.4"
     assert product.finding.startswith("Points of accuracy from variant to variant: A to C ")
     assert "L100" in " ".join(ablation.targets(study).notes)
+
+
+def test_the_papers_values_stand_beside_our_selected_ones(study: Study) -> None:
+    scores = Scores.of(study, ("fgmix",))
+
+    def lookup(algorithm: str, swa: bool, target: str | None) -> published.Printed:
+        return published.Printed(86.8, 1.2)
+
+    assert set(per_target(scores, study, lookup)["paper"]) == {"n/a"}
+    chosen = per_target(scores, study, lookup, selection="validation")
+    assert set(chosen["sketch, paper"]) == set(chosen["average, paper"]) == {"86.8 ± 1.2"}
+
+
+def test_an_interval_over_targets_of_one_seed_decides_nothing(study: Study) -> None:
+    scores = Scores.of(study, ("erm", "fgmix"))
+    table = scores.table.copy()
+    mine = table["algorithm"] == "fgmix"
+    table.loc[mine, "accuracy"] = 0.9 + 0.001 * (table["target"] == "sketch")
+    table.loc[~mine, "accuracy"] = 0.1
+    found = replace(scores, table=table)
+    both = overall._finding(Block.of(found, study))
+    one = overall._finding(Block.of(replace(found, table=table[table["seed"] == 0]), study))
+    assert "undecided" not in both
+    assert one.count("over 2 targets, one seed, undecided") == 2
+
+
+def test_concepts_that_a_source_shows_stand_apart(study: Study) -> None:
+    run = study.run("fgmix", "sketch", 0)
+    assert run is not None
+    last = evaluations(run, "swa")[-1]
+    scores = Scores.of(study, ("erm", "fgmix"))
+    if "target_seen" not in last:  # files named by number name no concepts
+        assert "concepts" not in overall.table1(study).tables
+    else:
+        assert scores.value("fgmix", "sketch", 0, swa=True, metric="seen") == last["target_seen"]["accuracy"]
+    table = scores.table.assign(seen=0.75, n_seen=30, unseen=0.5, n_unseen=10)
+    shown = concepts(Block.of(replace(scores, table=table), study), ("erm", "fgmix")).set_index("method")
+    assert list(shown.index) == ["ERM", "FGMix", "ERM + SWA", "FGMix + SWA"]
+    assert shown.loc["FGMix", "seen concepts, accuracy ± SE"] == "75.0 ± 0.0"
+    assert shown.loc["ERM", "unseen concepts, accuracy ± SE"] == "50.0 ± 0.0"
+    assert set(shown["n, unseen"]) == {"10"}
 
 
 def test_nothing_finished_is_a_sentence(make_study) -> None:  # type: ignore[no-untyped-def]

@@ -16,8 +16,9 @@ def test_every_printed_cell_is_there_once(number: int, study: Study) -> None:
     table = product.tables[""]
     cells = [cell for name in table for cell in table[name] if pd.notna(cell) and str(cell).count(".") == 1]
     assert sorted(str(cell) for cell in cells) == printed
-    assert (table == dge_tables.WAITS).any(axis=None)
-    assert any("waits" in note for note in product.notes)
+    ours, words = (dge_tables.WAITS, "waits") if number < 6 else (dge_tables.NOT_MADE, "not implemented yet")
+    assert (table == ours).any(axis=None)
+    assert any(words in note for note in product.notes)
 
 
 def test_the_average_of_table_4_is_not_that_of_its_columns(study: Study) -> None:

@@ -67,6 +67,13 @@ def test_the_item_and_its_figure(study: Study) -> None:
     assert "over 2 seeds" in product.caption
 
 
+def test_one_seed_decides_nothing(study: Study) -> None:
+    found = selection.measure(replace(study, seeds=(0,)))
+    far = Mean(2.0, 0.1, 1.0, 3.0, 2, "targets")
+    assert selection._open(far, found.block) == " (2 targets, one seed, undecided)"
+    assert selection._open(replace(far, unit="seeds"), selection.measure(study).block) == " (2 seeds)"
+
+
 def test_one_run_of_each_has_no_interval(demo_study: Study) -> None:
     product = selection.make(demo_study)
     assert "[" not in product.finding
