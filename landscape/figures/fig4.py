@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from landscape.figures.cells import Key, by_figure, left_out, main_of, of_first_seed, seed_words, seeds_of
 from landscape.figures.latent import count_words, labelled, mixed_codes_of, verdicts
 from landscape.figures.product import Product
-from landscape.figures.seeds import over_seeds
+from landscape.figures.seeds import over_seeds, range_over_seeds
 from landscape.figures.study import Study
 
 if TYPE_CHECKING:
@@ -31,10 +31,10 @@ def make(study: Study) -> Product:
 
     found = {key: mixed_codes_of(study, *key) for key in study.complete(("fgmix",))}
     shares, gains = shares_table(found), gains_table(found)
-    tables = {"": gains, "extrapolated": shares, "estimates": estimates_table(found)}
+    tables = {"": gains, "extrapolated": shares}
     if len(seeds_of(found)) > 1:
         tables["seeds"] = over_seeds(gains, _GROUP, ("FGMix", "control", "difference"))
-        tables["extrapolated-seeds"] = over_seeds(shares[shares["codes"].notna()], ["target"], ["share"])
+        tables["extrapolated-seeds"] = range_over_seeds(shares[shares["codes"].notna()], ["target"], ["share"])
     figures = {name: plot_fig4(each, figure=Figure()) for name, each in by_figure(study, found).items()}
     first = gains[(gains["seed"] == seeds_of(found)[0]) & gains["difference"].notna()]
     if len(first):
@@ -44,6 +44,7 @@ def make(study: Study) -> Product:
         finding=_finding(study, found, shares, gains),
         figures=figures,
         tables=tables,
+        long={"estimates": estimates_table(found)},
         facts={
             "seeds": seeds_of(found),
             "targets": list(of_first_seed(found)),
@@ -136,10 +137,13 @@ def _caption(study: Study, found: "dict[Key, Embedding]") -> str:
 
 def _finding(study: Study, found: "dict[Key, Embedding]", shares: "pd.DataFrame", gains: "pd.DataFrame") -> str:
     main, seeds = main_of(study, found)[0], seeds_of(found)
-    own = shares[shares["codes"].notna()].groupby("target", sort=False)["share"].mean()
+    groups = shares[shares["codes"].notna()].groupby("target", sort=False)["share"]
+    own, each = groups.mean(), groups.get_group(main)
     words = f"{own[main]:.1%} of FGMix's mixup codes extrapolate for target {main}"
+    if len(each) > 1:
+        words += f" on average ({each.min():.1%} to {each.max():.1%} over {len(each)} seeds)"
     if len(own) > 1:
-        words += f", {own.min():.1%} to {own.max():.1%} over {len(own)} targets"
+        words += f", {own.min():.1%} to {own.max():.1%} for the {len(own)} targets"
     words += f" (the paper: {PUBLISHED:.1%} on PACS, target sketch, which are other data). "
     basis = "95 % t-intervals over seeds" if len(seeds) > 1 else "95 % intervals over images, of one run each"
     basis += f" ({seed_words(seeds)})"

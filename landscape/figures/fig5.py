@@ -43,7 +43,8 @@ def make(study: Study) -> Product:
         caption=_caption(study, shown, first, together),
         finding=_finding(differences),
         figures={"": plot_fig5(shown, together, figure=Figure())},
-        tables={"curves": curves, "differences": differences},
+        tables={"": largest(differences)},
+        long={"curves": curves, "differences": differences},
         facts={
             "seeds": sorted({seed for _, seed in found}),
             "targets": list(shown),
@@ -54,6 +55,12 @@ def make(study: Study) -> Product:
         },
         notes=(*left_out(study, keys, ("erm", "fgmix")), *_without_methods(study, found), *_notes(shown)),
     )
+
+
+def largest(differences: "pd.DataFrame") -> "pd.DataFrame":
+    """The differences to ERM at the largest gamma, of the mean squared gap: what a reader looks for first."""
+    rows = differences[(differences["gamma"] == differences["gamma"].max()) & (differences["statistic"] == "squared")]
+    return rows.drop(columns=["statistic"]).reset_index(drop=True)
 
 
 def combined(flatness: "dict[str, Flatness]") -> "list[PooledCurve]":
@@ -148,14 +155,16 @@ def _caption(study: Study, shown: "dict[str, Flatness]", seed: int, together: "l
     ]
     if about.get("shared"):
         words.append(
-            "Top: different losses, ERM on the images, the others on these and their own mixup codes. Bottom: the same "
+            "Top: different losses, ERM on the images, the others on these and their own mixup codes. Middle: the same "
             "losses for every method, images and one fixed set of groups whose weights were frozen at the "
-            "target's FGMix run (solid), and images alone (dashed)."
+            "target's FGMix run (solid), and images alone (dashed). Bottom: the solid curves less ERM's along the same "
+            "directions, with 95 % t-intervals over directions."
         )
     if together:
         words.append("Combined: the mean over targets, direction by direction.")
-    if left := clipped(shown):
-        words.append(f"{left} directions leave the panels.")
+    left, lines = clipped(shown)
+    if left:
+        words.append(f"{left:,} of {lines:,} faint lines leave the panels.")
     return " ".join(words)
 
 

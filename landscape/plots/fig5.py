@@ -4,8 +4,9 @@ import math
 import textwrap
 from collections.abc import Mapping, Sequence
 
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import MaxNLocator
+from scipy import stats
 
 from landscape.flatness.comparison import Flatness
 from landscape.flatness.curve import FlatnessCurve, Scope, Statistic
@@ -34,9 +35,10 @@ def plot_fig5(
 ) -> Figure:
     """Every method around its own weights, target by target (FGMix paper, Figure 5).
 
-    Above, each method on its own training loss, as in the paper: different losses. Below, every method on the same
-    ones. Every direction is drawn faintly, the mean with its 95 % interval over directions. All panels have the same
-    axes.
+    Above, each method on its own training loss, as in the paper: different losses. Then, every method on the same
+    ones. Every direction is drawn faintly, the mean with its 95 % interval over directions, all panels with the same
+    axes. Below, as the curves of one loss lie close together, how each differs from the first method's along the same
+    directions.
 
     Args:
         flatness: target -> curves, at the same gammas along the same directions.
@@ -60,14 +62,15 @@ def plot_fig5(
     per_line = 8 if len(panels) > 1 else 4
     handles = legend_handles([first[name] for name in methods], colours, rows)
     below = 0.1 + 0.18 * math.ceil(len(handles) / per_line)
-    height = (_ROW + 0.2) * len(rows) + below + 0.1
+    compared = len(methods) > 1
+    height = (_ROW + 0.2) * (len(rows) + compared) + below + 0.1
     with theme.style():
         figure = figure or new_figure(width, height)
         figure.set_size_inches(width, height)
         figure.set_layout_engine("constrained", rect=(0, below / height, 1, 1 - below / height))
-        parts = figure.subfigures(len(rows), 1, squeeze=False)[:, 0]
+        parts = figure.subfigures(len(rows) + compared, 1, squeeze=False)[:, 0]
         limits = y_limits(every, rows, statistic)
-        for part, (heading, losses) in zip(parts, rows, strict=True):
+        for part, (heading, losses) in zip(parts, rows, strict=False):
             words = textwrap.fill(_HEADINGS.get(heading, heading), round(17.5 * width))
             part.suptitle(words, fontsize=7.5, x=0.01, ha="left")
             axes = part.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
@@ -91,6 +94,8 @@ def plot_fig5(
                 ax.xaxis.set_major_locator(MaxNLocator(3))
             axes[0].set_ylim(*limits)
             axes[0].set_ylabel(LABELS[statistic])
+        if compared:
+            _plot_differences(parts[-1], panels, colours, loss=rows[-1][1][0], statistic=statistic, width=width)
         figure.legend(
             handles=handles,
             loc="lower center",
@@ -101,11 +106,46 @@ def plot_fig5(
     return figure
 
 
-def clipped(flatness: Mapping[str, Flatness], *, scope: Scope | None = None, statistic: Statistic = "squared") -> int:
-    """Number of directions that leave the panels of :func:`plot_fig5`, as a caption has to say."""
+def _plot_differences(
+    part: SubFigure,
+    panels: Mapping[str, Sequence[FlatnessCurve | PooledCurve]],
+    colours: Mapping[str, str],
+    *,
+    loss: str,
+    statistic: Statistic,
+    width: float,
+) -> None:
+    """Each method less the first one along the same directions: mean and 95 % t-interval over directions."""
+    first = next(iter(colours))
+    words = f"the solid curves above less {first}'s, direction by direction; bars: 95 % intervals over directions"
+    part.suptitle(textwrap.fill(words, round(17.5 * width)), fontsize=7.5, x=0.01, ha="left")
+    axes = part.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
+    for ax, (title, curves) in zip(axes, panels.items(), strict=True):
+        reference = next((curve for curve in curves if curve.method == first), None)
+        others = [curve for curve in curves if curve.method != first] if reference is not None else []
+        ax.axhline(0, color=colours[first], lw=1)
+        for index, curve in enumerate(others):
+            assert reference is not None
+            # At distance 0 there is no change, and so no interval.
+            change = (curve.values(statistic, loss) - reference.values(statistic, loss))[1:]
+            half = stats.t.ppf(0.975, change.shape[1] - 1) * stats.sem(change, axis=1)
+            # Side by side, or the bars would hide each other.
+            shift = (index - (len(others) - 1) / 2) * 0.03 * curve.gamma[-1]
+            style = {"color": colours[curve.method], "ms": 2.2, "lw": 0.9, "elinewidth": 0.9, "label": curve.method}
+            ax.errorbar(curve.gamma[1:] + shift, change.mean(1), half, fmt="o-", **style)
+        ax.set_title(title)
+        ax.set_xlabel(r"distance $\gamma$")
+        ax.xaxis.set_major_locator(MaxNLocator(3))
+    axes[0].set_ylabel(f"less {first}'s")
+
+
+def clipped(
+    flatness: Mapping[str, Flatness], *, scope: Scope | None = None, statistic: Statistic = "squared"
+) -> tuple[int, int]:
+    """How many of the faint lines of :func:`plot_fig5` leave their panels, and of how many, as a caption has to say."""
     scope = scope or next(iter(flatness.values())).scopes[0]
     curves = [curve for each in flatness.values() for curve in each.of(scope)]
     rows = loss_rows(curves)
     top = y_limits(curves, rows, statistic)[1]
     drawn = [curve.values(statistic, losses[0]) for curve in curves for _, losses in rows]
-    return sum(int((values > top).any(axis=0).sum()) for values in drawn)
+    return sum(int((values > top).any(axis=0).sum()) for values in drawn), sum(values.shape[1] for values in drawn)

@@ -19,13 +19,13 @@ def product(study: Study):
 
 
 def test_columns_are_the_targets_and_all_of_them_together(study: Study, product) -> None:
-    axes = np.array(product.figures[""].axes).reshape(2, -1)
+    axes = np.array(product.figures[""].axes).reshape(3, -1)
     assert [ax.get_title() for ax in axes[0]] == [*study.targets, "combined"]
     assert product.figures[""].subfigs[0]._suptitle.get_text().startswith("different losses")
 
 
 def test_every_target_seed_and_method_has_the_same_gammas(study: Study, product) -> None:
-    curves = product.tables["curves"]
+    curves = product.long["curves"]
     assert set(curves["gamma"]) == set(gammas_of(study))
     counts = curves[curves["target"] != "combined"].groupby(["target", "seed", "method", "loss", "statistic"]).size()
     assert set(counts) == {study.scale.gammas}
@@ -50,7 +50,7 @@ def test_the_directions_are_shared_by_all_methods(study: Study, monkeypatch, tmp
 
 
 def test_differences_are_over_seeds_against_erm(study: Study, product) -> None:
-    curves, differences = product.tables["curves"], product.tables["differences"]
+    curves, differences = product.long["curves"], product.long["differences"]
     row = differences.iloc[-1]
     same = (curves[list(by := ["target", "loss", "statistic", "gamma"])] == row[by].to_numpy()).all(axis=1)
     wide = curves[same].pivot_table(index="seed", columns="method", values="mean")
@@ -64,7 +64,7 @@ def test_differences_are_over_seeds_against_erm(study: Study, product) -> None:
 
 
 def test_combined_is_the_mean_over_targets(study: Study, product) -> None:
-    table = product.tables["curves"].set_index(["target", "seed", "method", "loss", "statistic", "gamma"])["mean"]
+    table = product.long["curves"].set_index(["target", "seed", "method", "loss", "statistic", "gamma"])["mean"]
     gamma = gammas_of(study)[-1]
     means = [table[(target, 1, "C", "shared", "squared", gamma)] for target in study.targets]
     assert table[("combined", 1, "C", "shared", "squared", gamma)] == pytest.approx(np.mean(means))
@@ -73,13 +73,13 @@ def test_combined_is_the_mean_over_targets(study: Study, product) -> None:
 def test_a_second_call_measures_nothing(study: Study, product, monkeypatch) -> None:
     monkeypatch.setattr("landscape.flatness.measure.measure", None)
     again = fig5.make(study)
-    pd.testing.assert_frame_equal(again.tables["curves"], product.tables["curves"])
+    pd.testing.assert_frame_equal(again.long["curves"], product.long["curves"])
 
 
 def test_after_the_demo_erm_and_fgmix_are_shown_and_the_others_noted(demo_study: Study) -> None:
     product = fig5.make(demo_study)
     assert product.facts["methods"] == {demo_study.main: ["ERM", "FGMix"]}
-    assert len(product.figures[""].axes) == 2
+    assert len(product.figures[""].axes) == 3
     assert any("A for sketch (seed 0)" in note for note in product.notes)
     assert "one seed, so undecided" in product.finding
 

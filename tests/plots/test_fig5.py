@@ -7,6 +7,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from scipy import stats
 
 from landscape.flatness import Curvature, CurvaturePath, Flatness, FlatnessCurve
 from landscape.flatness.path import PathPoint
@@ -45,13 +46,13 @@ def lines(ax, label: str) -> list:
 
 
 def test_a_column_for_each_target_and_one_for_all_in_two_rows(figure, flatness) -> None:
-    rows = np.array(figure.axes).reshape(2, 3)
+    rows = np.array(figure.axes[:6]).reshape(2, 3)
     for axes in rows:
         assert [ax.get_title() for ax in axes] == [*TARGETS, "combined"]
     titles = [part._suptitle.get_text() for part in figure.subfigs]
     assert titles[0].startswith("different losses")
     assert titles[1].startswith("same losses for every method")
-    limits = {ax.get_ylim() for ax in figure.axes}
+    limits = {ax.get_ylim() for ax in figure.axes[:6]}
     assert len(limits) == 1
     for ax, target in zip(rows[0], TARGETS, strict=False):
         for curve in flatness[target].curves:
@@ -61,7 +62,7 @@ def test_a_column_for_each_target_and_one_for_all_in_two_rows(figure, flatness) 
 
 
 def test_every_direction_of_every_method_is_drawn_faintly(figure, flatness) -> None:
-    for ax in figure.axes:
+    for ax in figure.axes[:6]:
         faint = lines(ax, "_direction")
         assert len(faint) == 12 * len(METHODS)
         assert all(line.get_alpha() < 0.5 and line.get_linewidth() < 0.5 for line in faint)
@@ -77,6 +78,18 @@ def test_the_fair_row_has_the_shared_loss_and_the_images_alone(figure, flatness)
     assert (solid.get_linestyle(), dashed.get_linestyle()) == ("-", "--")
 
 
+def test_the_last_row_shows_paired_differences_on_the_shared_loss(figure, flatness) -> None:
+    bars = figure.axes[6].containers
+    erm, *others = flatness["photo"].curves
+    assert [bar.get_label() for bar in bars] == [curve.method for curve in others]
+    for bar, curve in zip(bars, others, strict=True):
+        change = (curve.values("squared", "shared") - erm.values("squared", "shared"))[1:]  # at 0 there is none
+        np.testing.assert_allclose(bar[0].get_ydata(), change.mean(axis=1))
+        low, high = stats.t.interval(0.95, change.shape[1] - 1, change.mean(axis=1), stats.sem(change, axis=1))
+        drawn = np.array(bar[2][0].get_segments())[:, :, 1]
+        np.testing.assert_allclose(drawn, np.stack([low, high], axis=1))
+
+
 def test_the_combined_panel_is_the_mean_over_targets(figure, flatness) -> None:
     (line,) = lines(figure.axes[2], "FGMix")
     means = [each.curves[2].mean("squared", "own") for each in flatness.values()]
@@ -88,7 +101,7 @@ def test_text_and_size_fit_the_page(figure, flatness) -> None:
     assert min(text.get_fontsize() for text in figure.findobj(Text) if text.get_text()) >= 6.5
     assert figure.get_size_inches()[0] == theme.PAGE
     alone = plot_fig5({"photo": flatness["photo"]}, figure=Figure())
-    assert (len(alone.axes), alone.get_size_inches()[0]) == (2, theme.COLUMN)
+    assert (len(alone.axes), alone.get_size_inches()[0]) == (3, theme.COLUMN)
 
 
 def test_a_direction_that_leaves_the_panels_is_counted(flatness) -> None:
@@ -98,7 +111,8 @@ def test_a_direction_that_leaves_the_panels_is_counted(flatness) -> None:
     wild = first.samples.copy()
     wild[:, :, 0] = 1e3 * GAMMA
     # One direction in either row; the interval of its mean makes room for all the others.
-    assert clipped({"photo": Flatness((replace(first, samples=wild), *others))}) == 2
+    lines_of_both = 2 * len(METHODS) * wild.shape[2]
+    assert clipped({"photo": Flatness((replace(first, samples=wild), *others))}) == (2, lines_of_both)
 
 
 def test_curvature_and_curves_stand_beside_each_other(flatness) -> None:
