@@ -76,7 +76,12 @@ def test_an_interrupt_is_130_and_says_how_to_go_on(tmp_path: Path, error: str, s
 def test_ctrl_c_from_outside(tmp_path: Path) -> None:
     body = "print('ready', flush=True); import time; time.sleep(60)"
     with subprocess.Popen(
-        program(tmp_path, body), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        program(tmp_path, body),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Tests that run in the background of a shell inherit that Ctrl-C is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         assert process.stdout is not None
         process.stdout.readline()
