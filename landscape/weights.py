@@ -7,7 +7,7 @@ Dot products are accumulated in float64 (a float32 sum over 25 million products 
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +29,12 @@ def size(weights: Weights) -> int:
 
 def dot(a: Weights, b: Weights) -> float:
     """Inner product, accumulated in float64."""
-    return math.fsum(float(torch.dot(a[name].double().reshape(-1), b[name].double().reshape(-1))) for name in a)
+
+    def part(name: str) -> float:
+        x = a[name].double().reshape(-1)
+        return float(torch.dot(x, x if b is a else b[name].double().reshape(-1)))
+
+    return math.fsum(part(name) for name in a)
 
 
 def norm(a: Weights) -> float:
@@ -37,12 +42,48 @@ def norm(a: Weights) -> float:
     return math.sqrt(dot(a, a))
 
 
+class Combination(Mapping[str, Tensor]):
+    """``sum_k c_k * w_k`` in float64, each tensor computed when it is asked for: no copy of the vector is held.
+
+    The `w_k` are read again each time, so they may not change meanwhile.
+
+    Args:
+        terms: pairs of coefficient and vector; the first vector gives the names and their order.
+    """
+
+    def __init__(self, *terms: tuple[float, Weights]) -> None:
+        self._terms = terms
+
+    def __getitem__(self, name: str) -> Tensor:
+        total = self._owned(*self._terms[0], name)
+        for coefficient, vector in self._terms[1:]:
+            term = vector[name].detach().double() if coefficient == -1.0 else self._owned(coefficient, vector, name)
+            if term.shape != total.shape:  # adding would broadcast it
+                raise ValueError(f"shapes of {name!r} differ: {tuple(total.shape)} and {tuple(term.shape)}")
+            total.sub_(term) if coefficient == -1.0 else total.add_(term)
+        return total
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._terms[0][1]  # without computing it
+
+    @staticmethod
+    def _owned(coefficient: float, vector: Weights, name: str) -> Tensor:
+        """One term, in memory that nobody else has; a product by itself, so that rounding does not depend on fusing."""
+        tensor = vector[name].detach()
+        shared = tensor.dtype == torch.float64 and not isinstance(vector, Combination)
+        exact = tensor.clone() if shared else tensor.double()
+        return exact if coefficient == 1.0 else exact.mul_(coefficient)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._terms[0][1])
+
+    def __len__(self) -> int:
+        return len(self._terms[0][1])
+
+
 def combine(*terms: tuple[float, Weights], dtype: torch.dtype = torch.float64) -> dict[str, Tensor]:
     """``sum_k c_k * w_k``, computed in float64 and returned in `dtype`."""
-    return {
-        name: torch.stack([coefficient * w[name].double() for coefficient, w in terms]).sum(0).to(dtype)
-        for name in terms[0][1]
-    }
+    return {name: tensor.to(dtype) for name, tensor in Combination(*terms).items()}
 
 
 def subtract(a: Weights, b: Weights) -> dict[str, Tensor]:

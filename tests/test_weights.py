@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from landscape.errors import InputError
-from landscape.weights import combine, dot, load_weights, norm, size, subtract, weights_of
+from landscape.weights import Combination, combine, dot, load_weights, norm, size, subtract, weights_of
 
 NAMES = {"conv.weight": (4, 3, 2, 2), "conv.bias": (4,), "scale": ()}
 
@@ -58,6 +58,29 @@ def test_combinations_are_those_of_vectors(seed: int, p: float, q: float) -> Non
     assert all(tensor.dtype == torch.float64 for tensor in result.values())
     np.testing.assert_allclose(flat(result), p * flat(a) + q * flat(b), rtol=1e-13, atol=1e-13)
     np.testing.assert_array_equal(flat(subtract(a, b)), flat(a) - flat(b))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_combination_holds_no_numbers_of_its_own_and_changes_none(dtype) -> None:
+    a, b = some(0, dtype), some(1, dtype)
+    before = flat(a), flat(b)
+    inner = Combination((1.0, a), (-1.0, b))
+    outer = Combination((0.5, inner), (1.0, b))
+    for _ in range(2):  # reading changes nothing
+        np.testing.assert_allclose(flat(dict(outer)), 0.5 * (before[0] - before[1]) + before[1], rtol=1e-14)
+        np.testing.assert_array_equal(flat(a), before[0])
+        np.testing.assert_array_equal(flat(b), before[1])
+    assert (len(outer), list(outer)) == (len(a), list(a))
+    assert "scale" in outer
+    assert "nothing" not in outer
+    with pytest.raises(ValueError, match=r"shapes of 'conv\.bias' differ"):
+        combine((1.0, a), (1.0, {**b, "conv.bias": b["conv.bias"][:1]}))
+    assert norm(outer) == pytest.approx(np.linalg.norm(flat(dict(outer))), rel=1e-14)
+    a["scale"] += 1.0
+    assert inner["scale"] == a["scale"].double() - b["scale"].double()
+    copy = Combination((1.0, a))["scale"]
+    copy += 1.0
+    assert copy != a["scale"]
 
 
 def test_combination_of_three_in_another_dtype() -> None:

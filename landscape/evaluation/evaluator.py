@@ -46,6 +46,7 @@ class Evaluator:
         fold: fold batch norm.
         channels_last: keep images and weights channels-last in memory, which convolutions are faster in.
         compiled: run the network through ``torch.compile``; the first batch then takes 17-60 s on a CPU.
+        keep_given: keep a copy of the network's own weights, so that :meth:`at` finds them again after others.
 
     Attributes:
         notes: sentences on what was not done as asked.
@@ -70,6 +71,7 @@ class Evaluator:
         fold: bool = True,
         channels_last: bool = True,
         compiled: bool = False,
+        keep_given: bool = True,
     ) -> None:
         if precision not in get_args(Precision):
             raise unknown_choice("precision", precision, get_args(Precision))
@@ -88,7 +90,7 @@ class Evaluator:
         self._channels_last = channels_last
         self._images = ResidentImages(pixels, self.rows, self.device, self.mean, self.std)
         self.notes: list[str] = []
-        self._folded = self._prepare(network, fold)
+        self._folded = self._prepare(network, fold, keep_given)
         self._forward = Forward(self._folded.network, compiled=compiled and self._may_compile())
         self._checked: set[tuple[int, bool]] = set()
 
@@ -108,7 +110,8 @@ class Evaluator:
             codes: return the latent codes too, that is what the classifier gets as its input.
 
         Raises:
-            InputError: the weights do not fit, there are fewer logits than classes, or there are no latent codes.
+            InputError: the weights do not fit, there are fewer logits than classes, there are no latent codes, or the
+                network's own weights are asked for and were not kept.
         """
         # A caller's own autocast keeps casts of weights, which are about to change in place.
         torch.clear_autocast_cache()
@@ -178,7 +181,7 @@ class Evaluator:
         """Number of batch-norm layers that are folded into convolutions."""
         return len(self._folded.pairs)
 
-    def _prepare(self, network: nn.Module, fold: bool) -> Folded:
+    def _prepare(self, network: nn.Module, fold: bool, keep: bool) -> Folded:
         own = copy.deepcopy(network)
         own = to_channels_last(own, self.device) if self._channels_last else own.to(self.device)
         own.to(torch.float64 if self.precision == "fp64" else torch.float32)
@@ -191,10 +194,10 @@ class Evaluator:
                 f"the batch size ({self.batch_size})"
             )
         if not fold or not norms:
-            return Folded(own)
+            return Folded(own, keep=keep)
         few = np.unique(np.linspace(0, len(self.rows) - 1, 3).astype(int))
         images = torch.cat([self._images.batch(i, i + 1) for i in few])
-        folded, note = Folded.of(own, images)
+        folded, note = Folded.of(own, images, keep=keep)
         if note:
             self.notes.append(note)
         return folded

@@ -21,7 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 
 from landscape.errors import InputError
-from landscape.evaluation.span import Point, Span
+from landscape.evaluation.span import Point, Span, check_shape
 
 TOLERANCE = 1e-9
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -37,14 +37,15 @@ class Folded:
     Args:
         network: in evaluation mode, on its device; it is taken over.
         pairs: names of the convolutions and of the batch norm behind each.
+        keep: keep a copy of the weights as they were given; without it, they are gone once others are loaded.
     """
 
-    def __init__(self, network: nn.Module, pairs: tuple[tuple[str, str], ...] = ()) -> None:
+    def __init__(self, network: nn.Module, pairs: tuple[tuple[str, str], ...] = (), *, keep: bool = True) -> None:
         self.network = network
         self.pairs = pairs
         self.device = next((p.device for p in network.parameters()), torch.device("cpu"))
         self._shapes = {name: p.shape for name, p in network.named_parameters()}
-        self._given = {name: p.detach().clone() for name, p in network.named_parameters()}
+        given = {name: p.detach().clone() if keep else p.detach() for name, p in network.named_parameters()}
         self._given_buffers = {name: b.detach().clone() for name, b in network.named_buffers()}
         self._own_buffers_are_loaded = True
         self._joints = tuple(_fold(network, conv, norm) for conv, norm in pairs)
@@ -53,10 +54,14 @@ class Folded:
         self._vectors = frozenset(folded.difference(self._weights_of_joints))
         self._plain = tuple((n, p) for n, p in network.named_parameters() if n in self._shapes and n not in folded)
         self._plain_buffers = tuple((n, b) for n, b in network.named_buffers() if n in self._given_buffers)
-        self.load()
+        self._write(given, self._given_buffers)
+        # Folding takes some parameters out of the network: vectors of single channels.
+        self._out = {name: given[name] for name in self._vectors}
+        self._given = given if keep else None
+        self._own_weights_are_loaded = True
 
     @classmethod
-    def of(cls, network: nn.Module, example: Tensor) -> tuple["Folded", str]:
+    def of(cls, network: nn.Module, example: Tensor, *, keep: bool = True) -> tuple["Folded", str]:
         """Fold what can be folded, if the folded network then computes the same in float64.
 
         A batch norm is folded when its input is a convolution's output, which nothing else reads, and both are
@@ -65,6 +70,7 @@ class Folded:
         Args:
             network: in evaluation mode, on its device; it is taken over.
             example: (B, 3, S, S) a few normalised images, on the network's device.
+            keep: keep a copy of the weights as they were given.
 
         Returns:
             The network, and a sentence that says why nothing was folded; empty when all is well.
@@ -76,18 +82,20 @@ class Folded:
             images = example.to(home).double()
             pairs, expected = find_pairs(reference, images)
             if not pairs:
-                return cls(network), ""
+                return cls(network, keep=keep), ""
             with torch.no_grad():
-                got = cls(reference, pairs).network(images)
+                got = cls(reference, pairs, keep=False).network(images)
         except Exception as error:  # anybody's forward pass
-            return cls(network), f"batch norm is not folded: the float64 check failed ({type(error).__name__}: {error})"
+            return cls(
+                network, keep=keep
+            ), f"batch norm is not folded: the float64 check failed ({type(error).__name__}: {error})"
         difference = float((got - expected).abs().max() / expected.abs().max().clamp_min(1e-300))
         if not difference <= TOLERANCE:
-            return cls(network), (
+            return cls(network, keep=keep), (
                 f"batch norm is not folded: in float64 the folded network differs by {difference:.1e} (relative) "
                 "from the unfolded one"
             )
-        return cls(network, pairs), ""
+        return cls(network, pairs, keep=keep), ""
 
     @torch.no_grad()
     def load(
@@ -101,7 +109,8 @@ class Folded:
             buffers: buffers under their original names; those left out are as they were given.
 
         Raises:
-            InputError: a parameter is missing, unknown or of another shape; the first one is named.
+            InputError: a parameter is missing, unknown or of another shape; the first one is named. Or the network's
+                own weights are asked for, and were not kept.
         """
         if buffers or not self._own_buffers_are_loaded:
             unknown = [name for name in buffers or () if name not in self._given_buffers]
@@ -114,13 +123,23 @@ class Folded:
         if isinstance(weights, Point):
             self._load_point(weights, statistics)
             return
-        source = self._given if weights is None else weights
         if weights is not None:
             self._check(weights)
+            self._own_weights_are_loaded = False
+            self._write(weights, statistics)
+        elif self._given is not None:
+            self._write(self._given, statistics)
+        elif buffers or not self._own_weights_are_loaded:
+            raise InputError(
+                "the network's own weights were not kept; give weights, or build the evaluator with keep_given=True."
+            )
+
+    @torch.no_grad()
+    def _write(self, weights: Mapping[str, Tensor], statistics: Mapping[str, Tensor]) -> None:
         for name, parameter in self._plain:
-            parameter.copy_(source[name])
+            parameter.copy_(weights[name])
         for joint in self._joints:
-            joint.write(source, statistics)
+            joint.write(weights, statistics)
 
     @torch.no_grad()
     def span(
@@ -132,16 +151,16 @@ class Folded:
             InputError: one of the vectors is of another architecture.
         """
         for vector in (origin, e1, *([] if e2 is None else [e2])):
-            self._check(vector)
-        now = dict(self.network.named_parameters())
-        # A parameter that folding has taken out of the network is a vector of single channels.
-        like = {name: now.get(name, given) for name, given in self._given.items()}
+            self._check_names(vector)
+        now = {**self._out, **dict(self.network.named_parameters())}
+        like = {name: now[name] for name in self._shapes}
         return Span(like, self._vectors, origin, e1, e2)
 
     def _load_point(self, point: Point, statistics: Mapping[str, Tensor]) -> None:
         span, x = point.span, point.x
         if span.names != self._shapes.keys():
             raise InputError("this point belongs to the span of another network; take it from this evaluator's.")
+        self._own_weights_are_loaded = False
         span.move_to_row(point.y)
         for name, parameter in self._plain:
             span.write(name, x, parameter.detach())
@@ -153,6 +172,11 @@ class Folded:
             bias.copy_(shift)
 
     def _check(self, weights: Mapping[str, Tensor]) -> None:
+        self._check_names(weights)
+        for name, shape in self._shapes.items():
+            check_shape(name, weights[name], shape)
+
+    def _check_names(self, weights: Mapping[str, Tensor]) -> None:
         missing = [name for name in self._shapes if name not in weights]
         extra = [name for name in weights if name not in self._shapes]
         if missing or extra:
@@ -161,11 +185,6 @@ class Folded:
                 f"these weights {what} ({len(missing)} missing, {len(extra)} unknown of {len(self._shapes)} "
                 "parameters); give the full parameter dictionary of the same architecture."
             )
-        for name, shape in self._shapes.items():
-            if weights[name].shape != shape:
-                raise InputError(
-                    f"these weights have shape {tuple(weights[name].shape)} for {name!r}; expected {tuple(shape)}."
-                )
 
 
 @dataclass(frozen=True)

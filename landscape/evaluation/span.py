@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from landscape.errors import InputError
+
 # Numbers written at a time: what the addition has written is still in the cache when it is scaled.
 _CHUNK = 2**17
 
@@ -108,8 +110,16 @@ def _laid_out(
     copies = {}
     for name, like in parameters.items():
         dtype = torch.float64 if name in exact and like.device.type != "mps" else like.dtype
-        copies[name] = torch.empty_like(like, dtype=dtype, requires_grad=False).copy_(vector[name].detach())
+        tensor = vector[name].detach()  # read once: it may be computed when it is read
+        check_shape(name, tensor, like.shape)
+        copies[name] = torch.empty_like(like, dtype=dtype, requires_grad=False).copy_(tensor)
     return copies
+
+
+def check_shape(name: str, tensor: Tensor, shape: torch.Size) -> None:
+    """Refuse a tensor of another shape than the network's parameter of that name: copying would broadcast it."""
+    if tensor.shape != shape:
+        raise InputError(f"these weights have shape {tuple(tensor.shape)} for {name!r}; expected {tuple(shape)}.")
 
 
 def _channels(tensor: Tensor) -> Iterator[slice]:

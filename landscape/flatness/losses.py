@@ -55,15 +55,21 @@ class Losses:
             device=device,
             precision=precision,
             batch_size=batch_size,
+            keep_given=False,
         )
-        self.notes: list[str] = list(self.evaluator.notes)
+        self._notes: list[str] = []
         self.shared: Mixture | None = None
         if setting.groups is not None:
             try:
                 self.shared = self._frozen(setting.groups)
             except InputError as error:
-                self.notes.append(f"losses with mixup codes are left out: {error}")
+                self._notes.append(f"losses with mixup codes are left out: {error}")
         self.names: tuple[str, ...] = (ORIGINAL,) if self.shared is None else (ORIGINAL, OWN, SHARED)
+
+    @property
+    def notes(self) -> list[str]:
+        """What was not done as asked, in sentences; those on memory come while points are evaluated."""
+        return [*self.evaluator.notes, *self._notes]
 
     def own(self, index: int) -> Mixture | None:
         """The groups and weights of a method's own mixup; None for ERM, or where there are no mixup codes at all."""

@@ -135,7 +135,7 @@ def main(args: list[str] | None = None) -> None:
         **{name: getattr(options, name) for name in _HOW},
     )
     print(report(surface))
-    _say_written(written)
+    command.say_written(written)
 
 
 def _line(options: SurfaceOptions) -> None:
@@ -161,7 +161,7 @@ def _line(options: SurfaceOptions) -> None:
         return
     profile, written = draw_line(line, out=options.out or Path("figures"), formats=options.format, **keywords)
     print(report_line(profile))
-    _say_written(written)
+    command.say_written(written)
 
 
 def _say_data(opened: "Opened") -> None:
@@ -170,13 +170,6 @@ def _say_data(opened: "Opened") -> None:
         f"{task.images.name}, target {task.target}: {len(task.images):,} images, of which "
         f"{len(task.source_rows('in')):,} train and {len(task.target_rows()):,} test, at every point"
     )
-
-
-def _say_written(written: list[Path]) -> None:
-    if not written:
-        print("nothing to do: this has been measured and drawn before")
-    for path in written:
-        print(f"wrote {path}")
 
 
 def _say_cost(passes: int, images: int, choice: "Choice", most: str = "") -> None:
@@ -201,8 +194,7 @@ def _plot_again(options: SurfaceOptions) -> None:
         written = draw_line_files(Profile.load(options.plot_only), stem, formats=options.format)
     else:
         written = draw_files(Surface.load(options.plot_only), stem, formats=options.format)
-    for path in written:
-        print(f"wrote {path}")
+    command.say_written(written)
 
 
 def _points(options: SurfaceOptions, default: int) -> int:
@@ -239,10 +231,12 @@ def _dry_run(setting: "Setting", options: SurfaceOptions) -> None:
         f"y {grid.y[0]:.4g} to {grid.y[-1]:.4g}"
     )
     _say_cost(plan.evaluations, images, choice, most)
-    weights = sum(parameter.numel() for parameter in setting.network.parameters())
-    print(
-        f"estimated memory: {(9 * 4 * weights + 4 * 8 * weights) / 2**20:,.0f} MiB for weights, beside the activations"
-    )
+    # The network as built; as evaluated, with origin, directions and row of the points. Checkpoints are mapped files; a
+    # plane of directions holds its three vectors in float64.
+    copies = 1 + (10 if choice.precision == "fp64" else 5) + (0 if plan.plane.kind == "through" else 6)
+    copies += 3 if options.batch_norm == "recomputed" else 0  # a network more, and a point in float64
+    size = sum(parameter.numel() for parameter in setting.network.parameters()) * 4 / 2**20
+    print(f"estimated memory: {copies * size:,.0f} MiB for weights ({copies} copies), beside the activations")
     for reason in choice.reasons:
         print(f"trial: {reason}")
     for note in setting.notes:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import combinations
 from typing import Any, Literal
 
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 
 from landscape.errors import InputError
-from landscape.weights import Weights, combine, dot, norm, subtract
+from landscape.weights import Combination, Weights, dot, norm
 
 Point = tuple[float, float]
 PlaneKind = Literal["through", "pca", "random", "hessian"]
@@ -25,7 +26,8 @@ class Plane:
 
     ``theta(x, y) = theta_1 + x e_1 + y e_2``, in the space of parameters only (buffers are no coordinates).
     All arithmetic is float64: float32 dot products over millions of weights leave the axes up to 6e-2
-    from orthogonal.
+    from orthogonal. A plane through three checkpoints holds no vectors of its own: it computes each tensor from
+    theirs, which may not change meanwhile.
 
     Attributes:
         origin: ``theta_1``, float64.
@@ -56,7 +58,8 @@ class Plane:
         (FGMix paper, Appendix D).
 
         Args:
-            a: weights by parameter name, first anchor.
+            a: weights by parameter name, first anchor. All three are read again whenever the plane is: give copies
+                (:func:`~landscape.weights.weights_of`) of a network that goes on training.
             b: second anchor, with the same names and shapes.
             c: third anchor.
             labels: what to call the three in messages and figures.
@@ -68,18 +71,18 @@ class Plane:
         names = _three(labels)
         anchors = dict(zip(names, (a, b, c), strict=True))
         for name, weights in anchors.items():
-            _check_same_architecture(a, weights, names[0], name)
+            _check_same_architecture(_shapes(a), weights, names[0], name)
             _check_finite(weights, name)
         for first, second in combinations(names, 2):
             _check_distinct(anchors[first], anchors[second], first, second)
 
-        u = subtract(b, a)
+        u = Combination((1.0, b), (-1.0, a))
         x2 = norm(u)
-        e1 = combine((1.0 / x2, u))
-        w = subtract(c, a)
-        v = combine((1.0, w), (-dot(w, e1), e1))
+        e1 = Combination((1.0 / x2, u))
+        w = Combination((1.0, c), (-1.0, a))
+        v = Combination((1.0, w), (-dot(w, e1), e1))
         # A second pass removes what rounding left of e1 in v when the three anchors are nearly collinear.
-        v = combine((1.0, v), (-dot(v, e1), e1))
+        v = Combination((1.0, v), (-dot(v, e1), e1))
         y3 = norm(v)
         length = norm(w)
         if y3 <= max(1e-6 * length, _RESOLUTION * norm(c)):
@@ -88,14 +91,17 @@ class Plane:
                 f"two are {_degrees(dot(w, e1), y3):.2g} degrees apart), so they span no plane. Replace one of them, "
                 "for example by a checkpoint of another run."
             )
-        e2 = combine((1.0 / y3, v))
         return cls(
-            origin={name: tensor.detach().double() for name, tensor in a.items()},
+            origin=Combination((1.0, a)),
             e1=e1,
-            e2=e2,
+            e2=Combination((1.0 / y3, v)),
             anchors=((0.0, 0.0), (x2, 0.0), (dot(w, e1), y3)),
             labels=names,
         )
+
+    @cached_property
+    def _shapes(self) -> dict[str, torch.Size]:
+        return _shapes(self.origin)
 
     @property
     def angle(self) -> float:
@@ -127,13 +133,13 @@ class Plane:
         x, y, out = self.decompose(weights)
         return x, y, norm(out)
 
-    def decompose(self, weights: Weights) -> tuple[float, float, dict[str, Tensor]]:
-        """The same as :meth:`project`, with the out-of-plane part as a vector."""
-        _check_same_architecture(self.origin, weights, self.labels[0], "the checkpoint to project")
+    def decompose(self, weights: Weights) -> tuple[float, float, Weights]:
+        """The same as :meth:`project`, with the out-of-plane part as a vector, computed from `weights` when read."""
+        _check_same_architecture(self._shapes, weights, self.labels[0], "the checkpoint to project")
         _check_finite(weights, "the checkpoint to project")
-        displacement = subtract(weights, self.origin)
+        displacement = Combination((1.0, weights), (-1.0, self.origin))
         x, y = dot(displacement, self.e1), dot(displacement, self.e2)
-        return x, y, combine((1.0, displacement), (-x, self.e1), (-y, self.e2))
+        return x, y, Combination((1.0, displacement), (-x, self.e1), (-y, self.e2))
 
     def barycentric(self, x: float, y: float) -> tuple[float, float, float]:
         """Coefficients, with sum 1, that write the point as a combination of the three anchors."""
@@ -157,14 +163,18 @@ def _degrees(x: float, y: float) -> float:
     return math.degrees(math.atan2(y, x))
 
 
-def _check_same_architecture(a: Mapping[str, Tensor], b: Mapping[str, Tensor], label_a: str, label_b: str) -> None:
+def _shapes(weights: Weights) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in weights.items()}
+
+
+def _check_same_architecture(a: Mapping[str, torch.Size], b: Weights, label_a: str, label_b: str) -> None:
     said = f"{label_a} and {label_b} are of different architectures"
     hint = "A plane needs three checkpoints of one network."
-    for name, tensor in a.items():
+    for name, shape in a.items():
         if name not in b:
             raise InputError(f"{said}: {name} is missing from {label_b}. {hint}")
-        if tensor.shape != b[name].shape:
-            shapes = f"{tuple(tensor.shape)} in {label_a} and {tuple(b[name].shape)} in {label_b}"
+        if shape != b[name].shape:
+            shapes = f"{tuple(shape)} in {label_a} and {tuple(b[name].shape)} in {label_b}"
             raise InputError(f"{said}: {name} has shape {shapes}. {hint}")
     for name in b:
         if name not in a:
@@ -181,7 +191,7 @@ def _check_finite(weights: Weights, label: str) -> None:
 
 
 def _check_distinct(a: Weights, b: Weights, label_a: str, label_b: str) -> None:
-    if norm(subtract(a, b)) <= _RESOLUTION * 1e-3 * norm(a):
+    if norm(Combination((1.0, a), (-1.0, b))) <= _RESOLUTION * 1e-3 * norm(a):
         raise InputError(
             f"{label_a} and {label_b} have identical weights, so the three checkpoints span no plane. "
             "Give three different ones."

@@ -20,13 +20,23 @@ from landscape.surface.sampling import Sample
 
 
 def builder(opened: Opened, device: str, rows: np.ndarray) -> Build:
-    """Makes evaluators of the images in `rows`; rows given later count within these."""
+    """Makes evaluators of the images in `rows`; rows given later count within these.
+
+    They are for other weights than the network's own, of which they keep no copy.
+    """
     images, everything = opened.task.images, rows
 
     def build(*, rows: np.ndarray | None = None, precision: Any = "fp32", **options: Any) -> Evaluator:
         chosen = everything if rows is None else everything[rows]
         return Evaluator(
-            opened.network, images.pixels, images.labels, rows=chosen, device=device, precision=precision, **options
+            opened.network,
+            images.pixels,
+            images.labels,
+            rows=chosen,
+            device=device,
+            precision=precision,
+            keep_given=False,
+            **options,
         )
 
     return build

@@ -56,18 +56,24 @@ class Trajectory:
             InputError: there are no points, or one is of another architecture than the plane.
         """
         # Here and not above, so that a stored surface opens without torch.
-        from landscape.weights import combine, dot, norm
+        import torch
+
+        from landscape.weights import dot
 
         steps, xs, ys, residuals = [], [], [], []
-        total: dict[str, Tensor] | None = None
+        total: dict[str, Tensor] = {}
         for step, weights in points:
             x, y, out = plane.decompose(weights)
             steps.append(step)
             xs.append(x)
             ys.append(y)
-            residuals.append(norm(out))
-            total = out if total is None else combine((1.0, total), (1.0, out))
-        if total is None:
+            squares = []
+            for name, tensor in out.items():  # once: each tensor is computed when it is read
+                flat = tensor.reshape(-1)
+                squares.append(float(torch.dot(flat, flat)))
+                total[name] = total[name].add_(tensor) if name in total else tensor
+            residuals.append(math.sqrt(math.fsum(squares)))
+        if not steps:
             raise InputError(f"the path {label!r} holds no checkpoints; expected at least one.")
         x_, y_, r_ = (np.array(values, dtype=np.float64) for values in (xs, ys, residuals))
         return cls(

@@ -113,6 +113,22 @@ def test_the_callers_network_is_left_as_it_was(data):
     assert torch.equal(torch.get_rng_state(), random)
 
 
+@pytest.mark.parametrize("fold", [True, False])
+def test_without_a_copy_of_its_own_weights_it_gives_the_same_until_others_are_loaded(data, fold):
+    network = make()
+    light, full = (Evaluator(network, *data, fold=fold, keep_given=keep) for keep in (False, True))
+    weights = perturbed(network)
+    spans = [each.span(dict(network.named_parameters()), weights) for each in (light, full)]
+    for _ in range(2):
+        np.testing.assert_array_equal(light.at().loss, full.at().loss)
+    for x in (0.0, 0.7):
+        np.testing.assert_array_equal(light.at(spans[0].point(x)).loss, full.at(spans[1].point(x)).loss)
+    np.testing.assert_array_equal(light.at(weights).loss, full.at(weights).loss)
+    with pytest.raises(InputError, match="own weights were not kept; give weights"):
+        light.at()
+    assert full.at().loss.mean() == pytest.approx(plain_loop(network, *data)[0].mean(), rel=1e-5)
+
+
 def test_repeats_are_identical(data):
     evaluator = Evaluator(make(), *data)
     first, _, second = evaluator.at(), evaluator.at(perturbed(make())), evaluator.at()
