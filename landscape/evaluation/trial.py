@@ -17,7 +17,11 @@ Build = Callable[..., Evaluator]
 """Makes an evaluator from ``rows``, ``precision``, ``batch_size``, ``compiled``, ``channels_last``."""
 
 IMAGES = 192
-"""Images that a trial looks at."""
+"""Images that a trial looks at, at most."""
+_FIRST = 32
+"""Images that tell how long the work is going to take."""
+_PASS = 1.0
+"""Seconds that one of a trial's some thirty passes may take; with slow networks they see fewer images."""
 _WORTH_A_TRIAL = 20.0
 """Seconds of work from which trying batch sizes pays."""
 _COMPILATION = 40.0
@@ -48,9 +52,9 @@ class Choice:
     channels_last: bool = True
 
 
-def sample(count: int) -> np.ndarray:
+def sample(count: int, images: int = IMAGES) -> np.ndarray:
     """Rows of a trial, spread over all `count` images."""
-    return np.unique(np.linspace(0, count - 1, min(count, IMAGES)).astype(int))
+    return np.unique(np.linspace(0, count - 1, min(count, images)).astype(int))
 
 
 def choose_precision(
@@ -102,25 +106,33 @@ def choose(
         compiled: ``auto`` tries it when the work is long, ``on`` and ``off`` are taken as they are.
         codes: whether latent codes are wanted, too.
     """
-    rows = sample(count)
+    rows = sample(count, _FIRST)
     plain = build(rows=rows, precision=precision, batch_size=batch_size)
     each = min(_timed(plain, codes) for _ in range(2)) / len(rows)
     reasons = [note for note in plain.notes if "memory" in note]
     layout = True
     if each * count * passes > _WORTH_A_TRIAL:
+        rows = sample(count, int(np.clip(_PASS / each, min(2 * plain.batch_size, IMAGES), IMAGES)))
+        size = plain.batch_size if reasons else batch_size
+        del plain  # each holds a network
+        plain = build(rows=rows, precision=precision, batch_size=size)
+        each = min(_timed(plain, codes) for _ in range(2)) / len(rows)
+        reasons += [note for note in plain.notes if "memory" in note]
         other = build(rows=rows, precision=precision, batch_size=plain.batch_size, channels_last=False)
         _timed(other, codes)
         gain = float(np.median([_timed(plain, codes) / _timed(other, codes) for _ in range(3)]))
         if gain > 1.1:  # less may be a neighbour's doing
             layout, plain, each = False, other, each / gain
+        del other
         reasons.append(f"{'channels-last' if layout else 'channels-first'} (channels-first {gain:.2f} times as fast)")
-    if batch_size is None and each * count * passes > _WORTH_A_TRIAL:
-        given = plain.batch_size
-        sizes = [size for size in (given // 2, given, 2 * given) if 0 < size <= len(rows)] or [given]
+    given = plain.batch_size
+    if batch_size is None and given <= len(rows) and each * count * passes > _WORTH_A_TRIAL:
+        # Down to a quarter: ResNet-20's activations then stay in the second cache, which is worth a fifth of its time.
+        sizes = [size for size in (given // 4, given // 2, given, 2 * given) if 0 < size <= len(rows)]
         times = _rounds(plain, sizes, codes)
         best = int(np.argmin(times))
         # A neighbour's load looks like a difference: the given size stays unless another one is clearly better.
-        if given in sizes and times[best] > 0.95 * times[sizes.index(given)]:
+        if times[best] > 0.95 * times[sizes.index(given)]:
             best = sizes.index(given)
         plain.batch_size, each = sizes[best], times[best] / len(rows)
         tried = ", ".join(f"{size}: {len(rows) / t:,.0f}" for size, t in zip(sizes, times, strict=True))
