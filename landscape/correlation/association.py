@@ -8,21 +8,19 @@ No torch in here: a stored result opens and redraws without it.
 """
 
 import html
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import xarray as xr
 
 from landscape.correlation.identifiability import Place, Untrained
 from landscape.correlation.rank import Estimate
 from landscape.correlation.samples import DomainPair, GroupScores
 from landscape.errors import InputError
+from landscape.result_file import ResultFile
 from landscape.seeding import numpy_generator
-from landscape.storage import atomic_path
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,6 +33,7 @@ if TYPE_CHECKING:
     from landscape.opened import Reference
 
 FORMAT = 1
+_FILE = ResultFile("an association", "association", FORMAT, "python -m landscape.correlation")
 Statistic = Literal["rho", "partial", "mean", "within"]
 _ESTIMATE = [each.name for each in fields(Estimate)]
 
@@ -275,10 +274,7 @@ class Association:
         """Write everything to one netCDF file, atomically."""
         from landscape.correlation.file import to_dataset
 
-        path = Path(path)
-        with atomic_path(path) as temporary:
-            to_dataset(self).to_netcdf(temporary, engine="h5netcdf")
-        return path
+        return _FILE.write(path, to_dataset(self), {"about": dict(self.about)})
 
     @classmethod
     def load(cls, path: Path | str) -> "Association":
@@ -289,20 +285,8 @@ class Association:
         """
         from landscape.correlation.file import from_dataset
 
-        path = Path(path)
-        if not path.is_file():
-            raise InputError(
-                f"{path} does not exist; expected an association, as `python -m landscape.correlation` writes it."
-            )
-        try:
-            with xr.open_dataset(path, engine="h5netcdf") as opened:
-                stored = opened.load()
-            about = json.loads(stored.attrs["association"])
-            if about["format"] != FORMAT:
-                raise InputError(f"{path} has association format {about['format']}; this version reads {FORMAT}.")
-            return from_dataset(stored, about)
-        except (OSError, KeyError, ValueError) as error:
-            raise InputError(f"{path} is no association, or is damaged ({error}); measure it again.") from error
+        with _FILE.reading(path) as (stored, about):
+            return from_dataset(stored, about["about"])
 
 
 def _summary_row(statistic: str, where: str, one: Estimate, place: Place) -> dict[str, Any]:

@@ -1,13 +1,12 @@
 """An association as one netCDF data set, and back."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from landscape.correlation.association import FORMAT, Association
+from landscape.correlation.association import Association
 from landscape.correlation.identifiability import Untrained
 from landscape.correlation.rank import Estimate
 from landscape.correlation.samples import DomainPair, GroupScores
@@ -49,8 +48,7 @@ def to_dataset(association: Association) -> xr.Dataset:
                 f"{name}_partial": ((init, "panel"), source.partial, said),
                 f"{name}_within": (init, source.within, said),
             }
-    about = {"format": FORMAT, "about": dict(association.about)}
-    return xr.Dataset(variables, attrs={"association": json.dumps(about, sort_keys=True)})
+    return xr.Dataset(variables)
 
 
 def from_dataset(stored: xr.Dataset, about: Mapping[str, Any]) -> Association:
@@ -58,7 +56,7 @@ def from_dataset(stored: xr.Dataset, about: Mapping[str, Any]) -> Association:
 
     Args:
         stored: the data set.
-        about: its attribute ``association``, decoded.
+        about: what else there is to say.
     """
     pairs = []
     for index in range(stored.sizes["panel"]):
@@ -77,9 +75,7 @@ def from_dataset(stored: xr.Dataset, about: Mapping[str, Any]) -> Association:
     if "group_score" in stored:
         members = {name: stored[f"group_{variable}"].values for name, variable in _GROUPS.items()}
         groups = GroupScores(**members, within=_estimate(stored, "within", ...))
-    return Association(
-        tuple(pairs), groups, _untrained(stored, "untrained"), _untrained(stored, "start"), about["about"]
-    )
+    return Association(tuple(pairs), groups, _untrained(stored, "untrained"), _untrained(stored, "start"), about)
 
 
 _SAMPLES = {"score": "score", "cosine": "cosine", "norms": "norm", "labels": "label", "rows": "row"}

@@ -8,7 +8,6 @@ No torch in here: a stored embedding opens and redraws without it.
 """
 
 import html
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -20,8 +19,8 @@ import xarray as xr
 
 from landscape.embedding.estimate import Estimate, to_table
 from landscape.embedding.mixed import Mixed
-from landscape.errors import InputError, unknown_choice
-from landscape.storage import atomic_path
+from landscape.errors import unknown_choice
+from landscape.result_file import ResultFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from landscape.opened import Reference
 
 FORMAT = 1
+_FILE = ResultFile("an embedding", "embedding", FORMAT, "python -m landscape.embedding")
 ORIGINAL, INTERPOLATED, EXTRAPOLATED = 0, 1, 2
 KINDS = ("original", "interpolated", "extrapolated")
 # Measures of the tables: name -> (words, unit).
@@ -208,10 +208,12 @@ class Embedding:
 
     def save(self, path: Path | str) -> Path:
         """Write everything to one netCDF file, atomically; mixup codes as members and weights."""
-        path = Path(path)
-        with atomic_path(path) as temporary:
-            self._dataset().to_netcdf(temporary, engine="h5netcdf")
-        return path
+        about = {
+            **self.about,
+            **{name: list(getattr(self, name)) for name in ("classes", "domains", "variants", "scores")},
+            **{name: [_plain(row) for row in getattr(self, name)] for name in ("coverage", "mixing")},
+        }
+        return _FILE.write(path, self._dataset(), about)
 
     @classmethod
     def load(cls, path: Path | str) -> "Embedding":
@@ -220,18 +222,8 @@ class Embedding:
         Raises:
             InputError: no such file, or not an embedding.
         """
-        path = Path(path)
-        if not path.is_file():
-            raise InputError(
-                f"{path} does not exist; expected an embedding, as `python -m landscape.embedding` writes it."
-            )
-        try:
-            with xr.open_dataset(path, engine="h5netcdf", mask_and_scale=False) as opened:
-                stored: dict[str, Any] = {str(name): array.values for name, array in opened.load().items()}
-                about = json.loads(opened.attrs["embedding"])
-            if about["format"] != FORMAT:
-                raise InputError(f"{path} has embedding format {about['format']}; this version reads {FORMAT}.")
-            del about["format"]
+        with _FILE.reading(path, mask_and_scale=False) as (dataset, about):
+            stored: dict[str, Any] = {str(name): array.values for name, array in dataset.items()}
             names: dict[str, Any] = {name: tuple(about.pop(name)) for name in ("classes", "domains", "variants")}
             tables: dict[str, Any] = {
                 name: tuple(_estimate(row) for row in about.pop(name)) for name in ("coverage", "mixing")
@@ -247,11 +239,9 @@ class Embedding:
             return cls(
                 codes=np.concatenate(codes), files=files, scores=scores, about=about, **names, **tables, **stored
             )
-        except (OSError, KeyError, ValueError, TypeError) as error:
-            raise InputError(f"{path} is no embedding, or is damaged ({error}); make it again.") from error
 
     def _dataset(self) -> xr.Dataset:
-        """Arrays with units, and JSON in one attribute. netCDF attributes can be neither None nor bool nor nested."""
+        """Arrays with units."""
         variables: dict[str, Any] = {
             "codes": (("image", "coordinate"), self.codes[: self.count], {"long_name": "latent codes", "units": "1"}),
             "points": (("code", "axis"), self.points, {"long_name": "t-SNE coordinates", "units": "1"}),
@@ -268,13 +258,7 @@ class Embedding:
             variables["files"] = ("image", np.array(self.files, dtype=object))
         for name, values in self.scores.items():
             variables[f"score_{name}"] = ("image", values, {"long_name": name})
-        about = {
-            "format": FORMAT,
-            **self.about,
-            **{name: list(getattr(self, name)) for name in ("classes", "domains", "variants", "scores")},
-            **{name: [_plain(row) for row in getattr(self, name)] for name in ("coverage", "mixing")},
-        }
-        return xr.Dataset(variables, attrs={"embedding": json.dumps(about, sort_keys=True)})
+        return xr.Dataset(variables)
 
 
 def mixtures(members: np.ndarray, weights: np.ndarray, variant: np.ndarray, names: tuple[str, ...]) -> list[Mixed]:

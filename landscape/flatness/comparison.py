@@ -6,7 +6,6 @@ flatness.summary()
 """
 
 import html
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +16,7 @@ import xarray as xr
 
 from landscape.errors import InputError
 from landscape.flatness.curve import FlatnessCurve, Scope, Statistic
-from landscape.storage import atomic_path
+from landscape.result_file import ResultFile
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 SCOPES: tuple[Scope, ...] = ("full", "classifier")
+_FILE = ResultFile("a flatness result", "flatness", FORMAT, "python -m landscape.flatness")
 
 
 @dataclass(frozen=True)
@@ -183,10 +183,12 @@ class Flatness:
 
     def save(self, path: Path | str) -> Path:
         """Write everything to one netCDF file, atomically."""
-        path = Path(path)
-        with atomic_path(path) as temporary:
-            self._dataset().to_netcdf(temporary, engine="h5netcdf")
-        return path
+        own = [
+            {"method": curve.method, "scope": curve.scope, "about": dict(curve.about)}
+            for scope in self.scopes
+            for curve in self.of(scope)
+        ]
+        return _FILE.write(path, self._dataset(), {**self.about, "curves": own})
 
     @classmethod
     def load(cls, path: Path | str) -> "Flatness":
@@ -195,37 +197,26 @@ class Flatness:
         Raises:
             InputError: no such file, or not a flatness result.
         """
-        path = Path(path)
-        if not path.is_file():
-            raise InputError(f"{path} does not exist; expected a result, as `python -m landscape.flatness` writes it.")
-        try:
-            with xr.open_dataset(path, engine="h5netcdf") as opened:
-                stored = opened.load()
-            about = json.loads(stored.attrs["flatness"])
-        except (OSError, KeyError, ValueError) as error:
-            raise InputError(f"{path} is no flatness result, or is damaged ({error}); measure it again.") from error
-        if about["format"] != FORMAT:
-            raise InputError(f"{path} has flatness format {about['format']}; this version reads {FORMAT}.")
-        del about["format"]
-        own = about.pop("curves")
-        losses = tuple(str(name) for name in stored["loss"].values)
-        counts: dict[str, int] = {}
-        curves = []
-        for each in own:
-            scope = cast(Scope, each["scope"])
-            index = counts[scope] = counts.get(scope, -1) + 1
-            curves.append(
-                FlatnessCurve(
-                    method=each["method"],
-                    gamma=stored[f"gamma_{scope}"].values,
-                    losses=losses,
-                    samples=stored[f"change_{scope}"].values[index],
-                    base=stored[f"base_{scope}"].values[index],
-                    scope=scope,
-                    about=each["about"],
+        with _FILE.reading(path) as (stored, about):
+            own = about.pop("curves")
+            losses = tuple(str(name) for name in stored["loss"].values)
+            counts: dict[str, int] = {}
+            curves = []
+            for each in own:
+                scope = cast(Scope, each["scope"])
+                index = counts[scope] = counts.get(scope, -1) + 1
+                curves.append(
+                    FlatnessCurve(
+                        method=each["method"],
+                        gamma=stored[f"gamma_{scope}"].values,
+                        losses=losses,
+                        samples=stored[f"change_{scope}"].values[index],
+                        base=stored[f"base_{scope}"].values[index],
+                        scope=scope,
+                        about=each["about"],
+                    )
                 )
-            )
-        return cls(tuple(curves), about)
+            return cls(tuple(curves), about)
 
     def _dataset(self) -> xr.Dataset:
         first = self.curves[0]
@@ -242,13 +233,7 @@ class Flatness:
             variables[f"change_{scope}"] = ((method, "loss", f"gamma_{scope}", direction), changes, words)
             base = np.stack([curve.base for curve in curves])
             variables[f"base_{scope}"] = ((method, "loss"), base, {"long_name": "L(theta)", "units": "nat"})
-        own = [
-            {"method": curve.method, "scope": curve.scope, "about": dict(curve.about)}
-            for scope in self.scopes
-            for curve in self.of(scope)
-        ]
-        about = {**self.about, "format": FORMAT, "curves": own}
-        return xr.Dataset(variables, coords=coordinates, attrs={"flatness": json.dumps(about, sort_keys=True)})
+        return xr.Dataset(variables, coords=coordinates)
 
     def _repr_html_(self) -> str:
         """A table for notebooks: the mean at every gamma, with its interval."""

@@ -5,7 +5,6 @@ path.plot()
 path.to_dataframe()
 """
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,11 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from landscape.errors import InputError
 from landscape.flatness.comparison import SCOPES
 from landscape.flatness.curve import Scope
 from landscape.flatness.spectrum import Curvature, Matrix
-from landscape.storage import atomic_path
+from landscape.result_file import ResultFile
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,6 +28,7 @@ if TYPE_CHECKING:
     from landscape.opened import Reference
 
 FORMAT = 1
+_FILE = ResultFile("a curvature result", "curvature", FORMAT, "python -m landscape.flatness --curvature")
 _WORDS = {
     "smallest": "smallest eigenvalue",
     "trace": "sum of the eigenvalues",
@@ -172,10 +171,21 @@ class CurvaturePath:
 
     def save(self, path: Path | str) -> Path:
         """Write everything to one netCDF file, atomically."""
-        path = Path(path)
-        with atomic_path(path) as temporary:
-            self._dataset().to_netcdf(temporary, engine="h5netcdf")
-        return path
+        points = [
+            {
+                "path": point.path,
+                "step": point.step,
+                "checkpoint": point.checkpoint,
+                "eigenvalues": len(c.eigenvalues),
+                "density": bool(c.density.size),
+                "curvature": {
+                    name: getattr(c, name) for name in ("matrix", "scope", "parameters", "examples", "method")
+                },
+            }
+            for point in self.points
+            for c in [point.curvature]
+        ]
+        return _FILE.write(path, self._dataset(), {**self.about, "points": points})
 
     @classmethod
     def load(cls, path: Path | str) -> "CurvaturePath":
@@ -184,34 +194,21 @@ class CurvaturePath:
         Raises:
             InputError: no such file, or no curvature.
         """
-        path = Path(path)
-        if not path.is_file():
-            raise InputError(
-                f"{path} does not exist; expected a result, as `python -m landscape.flatness --curvature` writes it."
-            )
-        try:
-            with xr.open_dataset(path, engine="h5netcdf") as opened:
-                stored = opened.load()
-            about = json.loads(stored.attrs["curvature"])
-        except (OSError, KeyError, ValueError) as error:
-            raise InputError(f"{path} is no curvature result, or is damaged ({error}); measure it again.") from error
-        if about["format"] != FORMAT:
-            raise InputError(f"{path} has curvature format {about['format']}; this version reads {FORMAT}.")
-        del about["format"]
-        points = []
-        for i, each in enumerate(about.pop("points")):
-            count, known = each.pop("eigenvalues"), each.pop("density")
-            c = Curvature(
-                eigenvalues=stored["eigenvalue"].values[i, :count],
-                residuals=stored["residual"].values[i, :count],
-                density=stored["density"].values[i] if known else np.empty((2, 0)),
-                smallest=float(stored["smallest"].values[i]),
-                trace=float(stored["trace"].values[i]),
-                trace_error=float(stored["trace_error"].values[i]),
-                **each.pop("curvature"),
-            )
-            points.append(PathPoint(**each, curvature=c))
-        return cls(tuple(points), about)
+        with _FILE.reading(path) as (stored, about):
+            points = []
+            for i, each in enumerate(about.pop("points")):
+                count, known = each.pop("eigenvalues"), each.pop("density")
+                c = Curvature(
+                    eigenvalues=stored["eigenvalue"].values[i, :count],
+                    residuals=stored["residual"].values[i, :count],
+                    density=stored["density"].values[i] if known else np.empty((2, 0)),
+                    smallest=float(stored["smallest"].values[i]),
+                    trace=float(stored["trace"].values[i]),
+                    trace_error=float(stored["trace_error"].values[i]),
+                    **each.pop("curvature"),
+                )
+                points.append(PathPoint(**each, curvature=c))
+            return cls(tuple(points), about)
 
     def _dataset(self) -> xr.Dataset:
         found = [point.curvature for point in self.points]
@@ -232,21 +229,7 @@ class CurvaturePath:
         }
         for name, words in _WORDS.items():
             variables[name] = ("point", np.array([getattr(c, name) for c in found]), {"long_name": words})
-        points = [
-            {
-                "path": point.path,
-                "step": point.step,
-                "checkpoint": point.checkpoint,
-                "eigenvalues": len(c.eigenvalues),
-                "density": bool(c.density.size),
-                "curvature": {
-                    name: getattr(c, name) for name in ("matrix", "scope", "parameters", "examples", "method")
-                },
-            }
-            for point, c in zip(self.points, found, strict=True)
-        ]
-        about = {**self.about, "format": FORMAT, "points": points}
-        return xr.Dataset(variables, attrs={"curvature": json.dumps(about, sort_keys=True)})
+        return xr.Dataset(variables)
 
     def _repr_html_(self) -> str:
         """A table for notebooks."""

@@ -1,6 +1,5 @@
 """A surface in one netCDF file."""
 
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -8,18 +7,24 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from landscape.errors import InputError
-from landscape.storage import atomic_path
+from landscape.result_file import ResultFile
 from landscape.surface.surface import FORMAT, Mark, Surface
 from landscape.surface.trajectory import Trajectory
+
+_FILE = ResultFile("a surface", "about", FORMAT, "python -m landscape.surface")
 
 
 def write(surface: Surface, path: Path | str) -> Path:
     """Write everything to one netCDF file, atomically."""
-    path = Path(path)
-    with atomic_path(path) as temporary:
-        _dataset(surface).to_netcdf(temporary, engine="h5netcdf")
-    return path
+    about = {
+        **surface.about,
+        "paths": [
+            {"label": path_.label, "kind": path_.kind, "explained": _finite_or_none(path_.explained)}
+            for path_ in surface.trajectories
+        ],
+        "marks": [_plain(mark) for mark in surface.marks],
+    }
+    return _FILE.write(path, _dataset(surface), about)
 
 
 def read(path: Path | str) -> Surface:
@@ -28,50 +33,30 @@ def read(path: Path | str) -> Surface:
     Raises:
         InputError: no such file, or not a surface.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path} does not exist; expected a surface, as `python -m landscape.surface` writes it.")
-    try:
-        with xr.open_dataset(path, engine="h5netcdf") as opened:
-            stored = opened.load()
-        about = json.loads(stored.attrs["about"])
-    except (OSError, KeyError, ValueError) as error:
-        raise InputError(f"{path} is no surface, or is damaged ({error}); measure it again.") from error
-    if about["format"] != FORMAT:
-        raise InputError(f"{path} has surface format {about['format']}; this version reads {FORMAT}.")
-    paths, marks = about.pop("paths"), about.pop("marks")
-    del about["format"]
-    columns = {name: stored[f"path_{name}"].values for name in ("index", "step", "x", "y", "residual")}
-    trajectories = []
-    for index, path_ in enumerate(paths):
-        rows = columns["index"] == index
-        explained = math.nan if path_["explained"] is None else path_["explained"]
-        arrays = {name: values[rows] for name, values in columns.items() if name != "index"}
-        trajectories.append(Trajectory(path_["label"], path_["kind"], **arrays, explained=explained))
-    values = stored.drop_dims("path_point").drop_attrs(deep=False)
-    return Surface(values, tuple(_mark(mark) for mark in marks), tuple(trajectories), about)
+    with _FILE.reading(path) as (stored, about):
+        paths, marks = about.pop("paths"), about.pop("marks")
+        columns = {name: stored[f"path_{name}"].values for name in ("index", "step", "x", "y", "residual")}
+        trajectories = []
+        for index, path_ in enumerate(paths):
+            rows = columns["index"] == index
+            explained = math.nan if path_["explained"] is None else path_["explained"]
+            arrays = {name: values[rows] for name, values in columns.items() if name != "index"}
+            trajectories.append(Trajectory(path_["label"], path_["kind"], **arrays, explained=explained))
+        values = stored.drop_dims("path_point").drop_attrs(deep=False)
+        return Surface(values, tuple(_mark(mark) for mark in marks), tuple(trajectories), about)
 
 
 def _dataset(surface: Surface) -> xr.Dataset:
-    """Grid, paths and JSON in one dataset. netCDF attributes can be neither None nor bool nor nested."""
+    """Grid and paths in one dataset."""
     paths = surface.trajectories
     index = np.repeat(np.arange(len(paths)), [len(path) for path in paths]).astype(np.int64)
     columns: dict[str, tuple[np.ndarray, str]] = {"index": (index, "which path; see the attribute `about`")}
     columns["step"] = (_joined([path.step for path in paths], np.int64), "updates")
     for name, words in (("x", "first coordinate"), ("y", "second coordinate"), ("residual", "distance from plane")):
         columns[name] = (_joined([getattr(path, name) for path in paths], np.float64), words)
-    stored = surface.values.assign(
+    return surface.values.assign(
         {f"path_{name}": ("path_point", array, {"long_name": words}) for name, (array, words) in columns.items()}
     )
-    about = {
-        "format": FORMAT,
-        **surface.about,
-        "paths": [
-            {"label": path.label, "kind": path.kind, "explained": _finite_or_none(path.explained)} for path in paths
-        ],
-        "marks": [_plain(mark) for mark in surface.marks],
-    }
-    return stored.assign_attrs(about=json.dumps(about, sort_keys=True))
 
 
 def _joined(arrays: list[np.ndarray], dtype: Any) -> np.ndarray:

@@ -3,7 +3,6 @@
 No torch in here: a stored map opens and redraws without it.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from landscape.errors import InputError
-from landscape.storage import atomic_path
+from landscape.result_file import ResultFile
 
 if TYPE_CHECKING:
     import pandas as pd
 
 FORMAT = 1
+_FILE = ResultFile("a map of conflict", "conflict", FORMAT, "python -m landscape.figures conflict-map")
 _WORDS = {
     "cosine": "cosine of two source domains' gradients of the mean cross entropy, all parameters",
     "norm": "Euclidean norm of a source domain's gradient, in nat per unit of weight-space distance",
@@ -79,18 +78,13 @@ class ConflictMap:
 
     def save(self, path: Path | str) -> Path:
         """Write everything to one netCDF file, atomically."""
-        path = Path(path)
         axes = {"y": self.y, "x": self.x, "domain": np.array(self.domains, dtype=object)}
         axes["pair"] = np.array(["-".join(pair) for pair in self.pairs], dtype=object)
         variables = {
             name: ((first, "y", "x"), getattr(self, name), {"long_name": _WORDS[name]})
             for name, first in (("cosine", "pair"), ("norm", "domain"), ("within", "domain"))
         }
-        about = {**self.about, "format": FORMAT, "pairs": self.pairs}
-        stored = xr.Dataset(variables, coords=axes, attrs={"conflict": json.dumps(about, sort_keys=True)})
-        with atomic_path(path) as temporary:
-            stored.to_netcdf(temporary, engine="h5netcdf")
-        return path
+        return _FILE.write(path, xr.Dataset(variables, coords=axes), {**self.about, "pairs": self.pairs})
 
     @classmethod
     def load(cls, path: Path | str) -> "ConflictMap":
@@ -99,20 +93,8 @@ class ConflictMap:
         Raises:
             InputError: no such file, or no map of conflict.
         """
-        path = Path(path)
-        if not path.is_file():
-            raise InputError(
-                f"{path} does not exist; expected a map of gradient conflict, as the figures command makes."
-            )
-        try:
-            with xr.open_dataset(path, engine="h5netcdf") as opened:
-                stored = opened.load()
-            about = json.loads(stored.attrs["conflict"])
-        except (OSError, KeyError, ValueError) as error:
-            raise InputError(f"{path} is no map of conflict, or is damaged ({error}); measure it again.") from error
-        if about.pop("format") != FORMAT:
-            raise InputError(f"{path} has another format of a map of conflict; this version reads {FORMAT}.")
-        pairs = tuple((str(a), str(b)) for a, b in about.pop("pairs"))
-        domains = tuple(str(name) for name in stored["domain"].values)
-        values = {name: stored[name].values for name in ("x", "y", "cosine", "norm", "within")}
-        return cls(domains=domains, pairs=pairs, about=about, **values)
+        with _FILE.reading(path) as (stored, about):
+            pairs = tuple((str(a), str(b)) for a, b in about.pop("pairs"))
+            domains = tuple(str(name) for name in stored["domain"].values)
+            values = {name: stored[name].values for name in ("x", "y", "cosine", "norm", "within")}
+            return cls(domains=domains, pairs=pairs, about=about, **values)

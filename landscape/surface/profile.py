@@ -1,7 +1,6 @@
 """Loss and accuracy on the straight line between two checkpoints (Goodfellow et al. 2015)."""
 
 import html
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from landscape.errors import InputError
-from landscape.storage import atomic_path
+from landscape.result_file import ResultFile
 from landscape.surface.surface import PANELS
 
 if TYPE_CHECKING:
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from landscape.opened import Reference
 
 FORMAT = 1
+_FILE = ResultFile("a profile of a line", "profile", FORMAT, "python -m landscape.surface A B --plane line")
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,17 +111,13 @@ class Profile:
 
     def save(self, path: Path | str) -> Path:
         """Write everything to one netCDF file, atomically."""
-        path = Path(path)
-        about = {**self.about, "format": FORMAT, "distance": self.distance, "names": list(self.names)}
+        about = {**self.about, "distance": self.distance, "names": list(self.names)}
         values = {
             name: ("t", array, dict(zip(("long_name", "units"), PANELS[name], strict=True)))
             for name, array in self.values.items()
         }
         axis = ("t", self.t, {"long_name": "position: 0 at the first checkpoint, 1 at the second", "units": "1"})
-        stored = xr.Dataset(values, coords={"t": axis}, attrs={"profile": json.dumps(about, sort_keys=True)})
-        with atomic_path(path) as temporary:
-            stored.to_netcdf(temporary, engine="h5netcdf")
-        return path
+        return _FILE.write(path, xr.Dataset(values, coords={"t": axis}), about)
 
     @classmethod
     def load(cls, path: Path | str) -> "Profile":
@@ -130,23 +126,10 @@ class Profile:
         Raises:
             InputError: no such file, or no profile.
         """
-        path = Path(path)
-        if not path.is_file():
-            raise InputError(
-                f"{path} does not exist; expected a result, as `python -m landscape.surface A B --plane line` writes "
-                "it."
-            )
-        try:
-            with xr.open_dataset(path, engine="h5netcdf") as opened:
-                stored = opened.load()
-            about = json.loads(stored.attrs["profile"])
-        except (OSError, KeyError, ValueError) as error:
-            raise InputError(f"{path} is no profile of a line, or is damaged ({error}); measure it again.") from error
-        if (version := about.pop("format")) != FORMAT:
-            raise InputError(f"{path} has profile format {version}; this version reads {FORMAT}.")
-        distance, (first, second) = about.pop("distance"), about.pop("names")
-        values = {str(name): array.values for name, array in stored.data_vars.items()}
-        return cls(stored["t"].values, values, distance, (first, second), about)
+        with _FILE.reading(path) as (stored, about):
+            distance, (first, second) = about.pop("distance"), about.pop("names")
+            values = {str(name): array.values for name, array in stored.data_vars.items()}
+            return cls(stored["t"].values, values, distance, (first, second), about)
 
     def plot(self, ax: "Axes | None" = None) -> "Axes":
         """Train loss, test loss and test accuracy along the line."""
