@@ -6,6 +6,7 @@ No torch in here: ``--help`` has to answer at once.
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import tyro
@@ -26,6 +27,19 @@ def parse(
     """Flags for every field of the dataclass `options`, starting from `default`."""
     keywords: dict[str, Any] = {} if default is None else {"default": default}
     return tyro.cli(options, prog=prog, description=description, args=args, **keywords)
+
+
+def say_written(written: Sequence[Path], *, done: str = "measured") -> None:
+    """The files of an analysis, or that there was nothing to do.
+
+    Args:
+        written: files that were written.
+        done: what had been done before if there are none, besides drawing.
+    """
+    if not written:
+        print(f"nothing to do: this has been {done} and drawn before")
+    for path in written:
+        print(f"wrote {path}")
 
 
 def run(main: Callable[[], None]) -> NoReturn:

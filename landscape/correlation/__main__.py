@@ -109,10 +109,7 @@ def main(args: list[str] | None = None) -> None:
         batch_size=options.batch_size,
     )
     print(report(association))
-    if not written:
-        print("nothing to do: this association has been measured and drawn before")
-    for path in written:
-        print(f"wrote {path}")
+    command.say_written(written)
 
 
 def _plot_again(options: CorrelationOptions) -> None:
@@ -124,8 +121,7 @@ def _plot_again(options: CorrelationOptions) -> None:
         raise InputError("--plot-only draws a stored result; leave the checkpoint out.")
     association = Association.load(options.plot_only)
     stem = (options.out or options.plot_only.parent) / options.plot_only.stem
-    for path in draw_files(association, stem, formats=options.format):
-        print(f"wrote {path}")
+    command.say_written(draw_files(association, stem, formats=options.format))
 
 
 def _dry_run(plan: "Plan", options: CorrelationOptions) -> None:

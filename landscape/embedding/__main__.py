@@ -88,10 +88,7 @@ def main(args: list[str] | None = None) -> None:
     print("\n\n".join(report(embedding) for embedding in embeddings))
     if len(embeddings) > 1:
         print("\n".join(["", *mixing_lines(compare(embeddings))]))
-    if not written:
-        print("nothing to do: this has been embedded and drawn before")
-    for path in written:
-        print(f"wrote {path}")
+    command.say_written(written, done="embedded")
 
 
 def _plot_again(options: EmbeddingOptions) -> None:
@@ -103,8 +100,7 @@ def _plot_again(options: EmbeddingOptions) -> None:
     first, *others = options.plot_only
     stem = (options.out or first.parent) / "-".join([first.stem, *(path.stem[-8:] for path in others)])
     embeddings = [Embedding.load(path) for path in options.plot_only]
-    for path in draw_files(embeddings, stem, formats=options.format):
-        print(f"wrote {path}")
+    command.say_written(draw_files(embeddings, stem, formats=options.format))
 
 
 def _dry_run(opened: "Opened", options: EmbeddingOptions) -> None:

@@ -138,7 +138,7 @@ def _curves(options: FlatnessOptions) -> None:
         batch_size=options.batch_size,
     )
     print(report(flatness, options.statistic))
-    _said(written)
+    command.say_written(written)
 
 
 def _curvature(options: FlatnessOptions) -> None:
@@ -175,14 +175,7 @@ def _curvature(options: FlatnessOptions) -> None:
         return
     path, written = draw_path(plan, out=options.out or Path("figures"), formats=options.format, device=options.device)
     print(report_path(path))
-    _said(written)
-
-
-def _said(written: list[Path]) -> None:
-    if not written:
-        print("nothing to do: this has been measured and drawn before")
-    for path in written:
-        print(f"wrote {path}")
+    command.say_written(written)
 
 
 def _plot_again(options: FlatnessOptions) -> None:
@@ -200,7 +193,7 @@ def _plot_again(options: FlatnessOptions) -> None:
     else:
         flatness = Flatness.load(options.plot_only)
         written = draw_files(flatness, stem, formats=options.format, statistic=options.statistic)
-    _said(written)
+    command.say_written(written)
 
 
 def _dry_run_curves(setting: "Setting", options: FlatnessOptions) -> None:

@@ -2,17 +2,17 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from landscape.config import MixupConfig, RunConfig
+from landscape.config import RunConfig
 from landscape.correlation.association import Association
 from landscape.data import DomainImages, Task, split_images
 from landscape.training import Run, train
 
-DOMAINS, CLASSES = ("clay", "ink", "mist", "neon"), ("bar", "disc", "ring")
+DOMAINS = ("clay", "ink", "mist", "neon")
 
 
 def make_task(counts: np.ndarray, target: str = "neon") -> Task:
@@ -41,48 +41,21 @@ def task_of() -> Callable[..., Task]:
     return make_task
 
 
-def write_images(root: Path) -> Path:
-    rng = np.random.default_rng(0)
-    y, x = np.mgrid[-1:1:32j, -1:1:32j]
-    shapes = {"bar": abs(x) < 0.3, "disc": x**2 + y**2 < 0.4, "ring": abs(x**2 + y**2 - 0.5) < 0.2}
-    for d, domain in enumerate(DOMAINS):
-        for name in CLASSES:
-            folder = root / domain / name
-            folder.mkdir(parents=True)
-            for i in range(12):
-                noise = rng.integers(0, 90, (32, 32, 3))
-                image = np.where(shapes[name][..., None], 200 - 40 * d, 20 + 40 * d) + noise // 2
-                Image.fromarray(image.clip(0, 255).astype(np.uint8)).save(folder / f"{i:02d}.png")
-    return root
+@pytest.fixture(scope="session")
+def config_for(small_run: dict[str, Any]) -> Callable[..., RunConfig]:
+    def config(images: Path, **changes: object) -> RunConfig:
+        return RunConfig(algorithm="fgmix", data=str(images), target="neon", **small_run).replace(**changes)
 
-
-def config_for(images: Path, **changes: object) -> RunConfig:
-    config = RunConfig(
-        algorithm="fgmix",
-        data=str(images),
-        target="neon",
-        model="small_cnn",
-        weights="none",
-        image_size=28,
-        augmentation="affine",
-        batch_size=6,
-        steps=8,
-        lr=1e-3,
-        swa_start=3,
-        record_every=2,
-        save_every=8,
-        device="cpu",
-        precision="fp32",
-        mixup=MixupConfig(start=5, codes=6, directions=8, hidden=8),
-    )
-    return config.replace(**changes)
+    return config
 
 
 @pytest.fixture(scope="session")
-def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def workplace(
+    tmp_path_factory: pytest.TempPathFactory, write_shapes: Callable[..., Path], config_for: Callable[..., RunConfig]
+) -> Path:
     """``images``, and in ``checkpoints`` runs of FGMix, variant F, variant C and ERM."""
     root = tmp_path_factory.mktemp("correlation")
-    images = write_images(root / "images")
+    images = write_shapes(root / "images", DOMAINS)
     for algorithm in ("fgmix", "f", "c", "erm"):
         train(config_for(images, algorithm=algorithm), root=root / "checkpoints", progress=False)
     return root
@@ -96,7 +69,7 @@ def runs(workplace: Path) -> dict[str, Run]:
 
 
 @pytest.fixture
-def config(workplace: Path) -> RunConfig:
+def config(workplace: Path, config_for: Callable[..., RunConfig]) -> RunConfig:
     return config_for(workplace / "images")
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from landscape.checkpoint import Checkpoint
 from landscape.config import MixupConfig, RunConfig
@@ -31,17 +30,6 @@ def make_codes(*, per_cell: int = 10, dimensions: int = 6, seed: int = 0, target
 @pytest.fixture
 def codes_of() -> Callable[..., Codes]:
     return make_codes
-
-
-def write_images(root: Path) -> Path:
-    rng = np.random.default_rng(1)
-    for domain in DOMAINS:
-        for label in CLASSES:
-            folder = root / domain / label
-            folder.mkdir(parents=True)
-            for index in range(7):
-                Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(folder / f"{index}.png")
-    return root
 
 
 def write_run(root: Path, config: RunConfig, drift: int) -> Run:
@@ -82,13 +70,13 @@ def write_run(root: Path, config: RunConfig, drift: int) -> Run:
 
 
 @pytest.fixture(scope="session")
-def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def workplace(tmp_path_factory: pytest.TempPathFactory, write_noise: Callable[..., Path]) -> Path:
     root = tmp_path_factory.mktemp("embedding")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LANDSCAPE_CACHE", str(root / "cache"))
         config = RunConfig(
             algorithm="erm",
-            data=str(write_images(root / "images")),
+            data=str(write_noise(root / "images", DOMAINS, CLASSES, 7)),
             target="neon",
             steps=4,
             record_every=4,
@@ -102,13 +90,6 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_run(root / "checkpoints", config, 1)
         write_run(root / "checkpoints", config.replace(algorithm="fgmix"), 2)
     return root
-
-
-@pytest.fixture
-def in_workplace(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("LANDSCAPE_CACHE", str(workplace / "cache"))
-    monkeypatch.chdir(workplace)
-    return workplace
 
 
 @pytest.fixture

@@ -3,63 +3,29 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
 
-from landscape.config import MixupConfig, RunConfig
+from landscape.config import RunConfig
 from landscape.figures.scale import SCALES
 from landscape.figures.study import Study
 from landscape.training import train
 
-DOMAINS, CLASSES = ("photo", "clipart", "cartoon", "sketch"), ("bar", "disc", "ring")
+DOMAINS = ("photo", "clipart", "cartoon", "sketch")
 TARGETS, SEEDS = ("cartoon", "sketch"), (0, 1)
 METHODS = ("erm", "a", "c", "fgmix")
 
 
-def write_shapes(root: Path) -> Path:
-    """Bars, discs and rings with noise, darker from domain to domain."""
-    rng = np.random.default_rng(0)
-    y, x = np.mgrid[-1:1:28j, -1:1:28j]
-    shapes = {"bar": abs(x) < 0.3, "disc": x**2 + y**2 < 0.4, "ring": abs(x**2 + y**2 - 0.5) < 0.2}
-    for d, domain in enumerate(DOMAINS):
-        for name in CLASSES:
-            folder = root / domain / name
-            folder.mkdir(parents=True)
-            for i in range(8):
-                noise = rng.integers(0, 90, (28, 28, 3))
-                image = np.where(shapes[name][..., None], 200 - 50 * d, 20 + 50 * d) + noise // 2
-                Image.fromarray(image.clip(0, 255).astype(np.uint8)).save(folder / f"{i:02d}.png")
-    return root
+@pytest.fixture(scope="session")
+def shapes_folder(tmp_path_factory: pytest.TempPathFactory, write_shapes: Callable[..., Path]) -> Path:
+    return write_shapes(tmp_path_factory.mktemp("shapes") / "shapes", DOMAINS, side=28, count=8, step=50)
 
 
 @pytest.fixture(scope="session")
-def shapes_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_shapes(tmp_path_factory.mktemp("shapes") / "shapes")
-
-
-def tiny_config(folder: Path) -> RunConfig:
-    return RunConfig(
-        data=str(folder),
-        model="small_cnn",
-        weights="none",
-        image_size=28,
-        augmentation="affine",
-        batch_size=6,
-        steps=8,
-        lr=1e-3,
-        swa_start=3,
-        record_every=2,
-        save_every=8,
-        device="cpu",
-        precision="fp32",
-        mixup=MixupConfig(start=5, codes=6, directions=8, hidden=8),
-    )
-
-
-@pytest.fixture(scope="session")
-def make_study(shapes_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Study]:
+def make_study(
+    shapes_folder: Path, tmp_path_factory: pytest.TempPathFactory, small_run: dict[str, Any]
+) -> Callable[..., Study]:
     """A study without runs in a folder of its own; keywords replace its fields."""
 
     def make(**changes: object) -> Study:
@@ -86,7 +52,7 @@ def make_study(shapes_folder: Path, tmp_path_factory: pytest.TempPathFactory) ->
             results=root / "results",
             device="cpu",
             progress=False,
-            config=tiny_config(shapes_folder),
+            config=RunConfig(data=str(shapes_folder), **small_run),
         )
         return replace(study, **changes)  # type: ignore[arg-type]
 

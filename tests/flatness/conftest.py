@@ -6,14 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from torch import nn
 
 from landscape.checkpoint import Checkpoint
 from landscape.config import MixupConfig, RunConfig
-from landscape.data import DomainImages, Task, open_task, split_images
+from landscape.data import DomainImages, Task, split_images
 from landscape.fgmix import VARIANTS, WeightPolicy
-from landscape.models import Network, build_network
+from landscape.models import Network
 from landscape.training import Run
 
 DOMAINS = ("photo", "clipart", "cartoon", "sketch")
@@ -83,72 +82,20 @@ def make_checkpoint(algorithm: str, seed: int, *, hidden: bool = False, step: in
 
 
 @pytest.fixture(scope="session")
-def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def workplace(
+    tmp_path_factory: pytest.TempPathFactory,
+    write_noise: Callable[..., Path],
+    drifting_config: Callable[[Path], RunConfig],
+    drifting_run: Callable[..., Run],
+) -> Path:
     """Images and the runs of two methods on them, with a common start: ``images``, ``checkpoints``."""
     root = tmp_path_factory.mktemp("flatness")
-    rng = np.random.default_rng(1)
-    for domain in DOMAINS:
-        for label in CLASSES:
-            folder = root / "images" / domain / label
-            folder.mkdir(parents=True)
-            for index in range(5):
-                Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(folder / f"{index}.png")
+    config = drifting_config(write_noise(root / "images", DOMAINS, CLASSES, 5))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LANDSCAPE_CACHE", str(root / "cache"))
         for drift, algorithm in enumerate(("erm", "fgmix"), start=1):
-            config = RunConfig(
-                algorithm=algorithm,
-                data=str(root / "images"),
-                target="sketch",
-                steps=4,
-                record_every=2,
-                swa_start=1,
-                image_size=32,
-                model="small_cnn",
-                weights="none",
-                precision="fp32",
-                mixup=MixupConfig(start=2),
-            )
-            _write_run(root / "checkpoints", config, drift)
+            drifting_run(root / "checkpoints", config.replace(algorithm=algorithm), drift=drift)
     return root
-
-
-def _write_run(root: Path, config: RunConfig, drift: int) -> None:
-    run, task = Run.at(root, config), open_task(config, progress=False)
-    run.write_config()
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        network = build_network(config.model, num_classes=len(task.images.classes), weights="none")
-        state = {}
-        if config.uses_mixup:
-            policy = WeightPolicy(
-                VARIANTS[config.algorithm], config.mixup, classifier=network.classifier, feature_dim=network.feature_dim
-            )
-            state = {f"policy/{name}": tensor for name, tensor in policy.state_dict().items()}
-        torch.manual_seed(drift)
-        for step in (0, 2, 4):
-            if step:
-                with torch.no_grad():
-                    for parameter in network.parameters():
-                        parameter += 0.02 * torch.randn_like(parameter)
-            for kind in ("raw", "swa"):
-                Checkpoint(
-                    model=network.state_dict(),
-                    algorithm=state,
-                    config=config,
-                    step=step,
-                    kind=kind,
-                    classes=task.images.classes,
-                    domains=task.images.domains,
-                    split_digest=task.split.digest,
-                ).save(run.path(step, kind))
-
-
-@pytest.fixture
-def in_workplace(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("LANDSCAPE_CACHE", str(workplace / "cache"))
-    monkeypatch.chdir(workplace)
-    return workplace
 
 
 @pytest.fixture

@@ -1,10 +1,6 @@
 """The command: prints what it did, continues after kill -9, does nothing twice."""
 
-import os
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +10,6 @@ from landscape import command
 from landscape.errors import InputError
 from landscape.flatness import CurvaturePath, Flatness
 from landscape.flatness.__main__ import main
-from landscape.storage import Journal
 
 SMALL = ["--directions", "3", "--steps", "2", "--format", "png"]
 
@@ -112,46 +107,12 @@ def test_exit_codes(references, monkeypatch, capsys) -> None:
     assert not Path("none").exists()
 
 
-def test_help_answers_at_once_with_three_examples() -> None:
-    seconds = []
-    for _ in range(3):
-        began = time.perf_counter()
-        done = subprocess.run(
-            [sys.executable, "-X", "importtime", "-m", "landscape.flatness", "--help"],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        seconds.append(time.perf_counter() - began)
-    assert done.stdout.count("  python -m landscape.flatness") == 3
-    imported = {line.split("|")[-1].strip() for line in done.stderr.splitlines()}
-    assert not imported & {"torch", "numpy", "xarray", "matplotlib", "curvlinops"}
-    assert min(seconds) < 1.0
-
-
-def test_killed_at_any_moment_it_continues_to_the_same_result(references, tmp_path: Path) -> None:
+def test_killed_at_any_moment_it_continues_to_the_same_result(references, tmp_path: Path, kill_midway) -> None:
     arguments = [*references, "--directions", "4", "--steps", "2", "--format", "png"]
     main([*arguments, "--out", str(tmp_path / "whole")])
 
     out = tmp_path / "killed"
-    # Every point takes a moment, so that the kill comes in the middle.
-    slow = (
-        "import sys, time; from landscape.flatness.losses import FullProbe; at = FullProbe._at\n"
-        "def wait(*a):\n    time.sleep(0.1); return at(*a)\n"
-        "FullProbe._at = wait\n"
-        "from landscape.flatness.__main__ import main; main(sys.argv[1:])"
-    )
-    child = subprocess.Popen([sys.executable, "-c", slow, *arguments, "--out", str(out)], stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and child.poll() is None:
-        journals = list(out.glob("*.journal.jsonl"))
-        if journals and len(Journal(journals[0]).read()) >= 5:
-            break
-        time.sleep(0.02)
-    os.kill(child.pid, signal.SIGKILL)
-    assert child.wait() == -signal.SIGKILL
-    assert not list(out.glob("*.nc"))
-    done = len(Journal(only(out, ".journal.jsonl")).read())
+    done = kill_midway("landscape.flatness", "landscape.flatness.losses:FullProbe._at", arguments, out, rows=5)
     assert 5 <= done < 2 + 2 * 2 * (1 + 4 * 2)
 
     main([*arguments, "--out", str(out)])

@@ -6,14 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from torch import nn
 
-from landscape.checkpoint import Checkpoint
-from landscape.config import MixupConfig, RunConfig
-from landscape.data import DomainImages, Task, open_task, split_images
-from landscape.fgmix import VARIANTS, WeightPolicy
-from landscape.models import Network, build_network
+from landscape.config import RunConfig
+from landscape.data import DomainImages, Task, split_images
+from landscape.models import Network
 from landscape.training import Run
 
 DOMAINS = ("photo", "clipart", "cartoon", "sketch")
@@ -99,99 +96,23 @@ def linear() -> tuple[nn.Module, Callable[..., dict[str, torch.Tensor]]]:
     return Linear(), linear_weights
 
 
-def write_images(root: Path) -> Path:
-    """A folder domain/class/image that the command can open."""
-    rng = np.random.default_rng(1)
-    for domain in DOMAINS:
-        for label in CLASSES:
-            folder = root / domain / label
-            folder.mkdir(parents=True)
-            for index in range(6):
-                Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(folder / f"{index}.png")
-    return root
-
-
-def write_run(root: Path, config: RunConfig, *, steps: tuple[int, ...] = (0, 2, 4), drift: int = 0) -> Run:
-    """A run's folder as training leaves it, with weights that drift at random from a common start."""
-    run = Run.at(root, config)
-    task = open_task(config, progress=False)
-    run.write_config()
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        network = build_network(config.model, num_classes=len(task.images.classes), weights="none")
-        algorithm = {}
-        if config.uses_mixup:
-            policy = WeightPolicy(
-                VARIANTS[config.algorithm],
-                config.mixup,
-                classifier=network.classifier,
-                feature_dim=network.feature_dim,
-            )
-            algorithm = {f"policy/{name}": tensor for name, tensor in policy.state_dict().items()}
-        torch.manual_seed(drift)
-        total = {name: p.detach().clone() for name, p in network.named_parameters()}
-        for count, step in enumerate(steps, start=1):
-            if step:
-                with torch.no_grad():
-                    for parameter in network.parameters():
-                        parameter += 0.02 * torch.randn_like(parameter)
-                for name, parameter in network.named_parameters():
-                    total[name] += parameter.detach()
-            average = {**network.state_dict(), **{name: tensor / count for name, tensor in total.items()}}
-            for kind, model in (("raw", network.state_dict()), ("swa", average)):
-                Checkpoint(
-                    model=model,
-                    algorithm=algorithm,
-                    config=config,
-                    step=step,
-                    kind=kind,
-                    classes=task.images.classes,
-                    domains=task.images.domains,
-                    split_digest=task.split.digest,
-                ).save(run.path(step, kind))
-    return run
-
-
 @pytest.fixture(scope="session")
-def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def workplace(
+    tmp_path_factory: pytest.TempPathFactory,
+    write_noise: Callable[..., Path],
+    drifting_config: Callable[[Path], RunConfig],
+    drifting_run: Callable[..., Run],
+) -> Path:
     """Images, and two runs of small networks on them: ``images``, ``checkpoints``."""
     root = tmp_path_factory.mktemp("workplace")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LANDSCAPE_CACHE", str(root / "cache"))
-        config = config_for(write_images(root / "images"))
-        write_run(root / "checkpoints", config, drift=1)
-        write_run(root / "checkpoints", config.replace(algorithm="fgmix"), drift=2)
+        config = drifting_config(write_noise(root / "images", DOMAINS, CLASSES, 6))
+        drifting_run(root / "checkpoints", config, drift=1)
+        drifting_run(root / "checkpoints", config.replace(algorithm="fgmix"), drift=2)
     return root
 
 
-def config_for(images: Path) -> RunConfig:
-    return RunConfig(
-        algorithm="erm",
-        data=str(images),
-        target="sketch",
-        steps=4,
-        record_every=2,
-        swa_start=1,
-        image_size=32,
-        model="small_cnn",
-        weights="none",
-        precision="fp32",
-        mixup=MixupConfig(start=2),
-    )
-
-
 @pytest.fixture
-def in_workplace(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("LANDSCAPE_CACHE", str(workplace / "cache"))
-    monkeypatch.chdir(workplace)
-    return workplace
-
-
-@pytest.fixture
-def new_run() -> Callable[..., Run]:
-    return write_run
-
-
-@pytest.fixture
-def base_config(workplace: Path) -> RunConfig:
-    return config_for(workplace / "images")
+def base_config(workplace: Path, drifting_config: Callable[[Path], RunConfig]) -> RunConfig:
+    return drifting_config(workplace / "images")

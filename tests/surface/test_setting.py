@@ -77,8 +77,10 @@ def test_a_path_ends_at_its_checkpoint(in_workplace: Path) -> None:
     assert [step for step, _ in setting.paths[0].points] == [0, 2]
 
 
-def test_two_runs_of_one_algorithm_are_told_apart(in_workplace: Path, tmp_path: Path, new_run, base_config) -> None:
-    other = new_run(tmp_path, base_config.replace(lr=1e-4), drift=3)
+def test_two_runs_of_one_algorithm_are_told_apart(
+    in_workplace: Path, tmp_path: Path, drifting_run, base_config
+) -> None:
+    other = drifting_run(tmp_path, base_config.replace(lr=1e-4), drift=3)
     a, b, _ = references(in_workplace)
     labels = {path.label for path in open_(a, b, other.path(4, "swa")).paths}
     assert len(labels) == 2
@@ -93,8 +95,8 @@ def test_two_runs_of_one_algorithm_are_told_apart(in_workplace: Path, tmp_path: 
         ({"seed": 1}, "disagree on seed: 0 and 1 .so their validation splits differ"),
     ],
 )
-def test_checkpoints_of_different_tasks(in_workplace, tmp_path, new_run, base_config, changes, message) -> None:
-    other = new_run(tmp_path, base_config.replace(**changes), steps=(0,), drift=3)
+def test_checkpoints_of_different_tasks(in_workplace, tmp_path, drifting_run, base_config, changes, message) -> None:
+    other = drifting_run(tmp_path, base_config.replace(**changes), steps=(0,), drift=3)
     a, b, _ = references(in_workplace)
     with pytest.raises(InputError, match=message):
         open_(a, b, other.path(0))
@@ -206,8 +208,8 @@ def test_the_same_checkpoint_twice_and_a_checkpoint_between(in_workplace: Path, 
         Plan.of(open_(a, b, between), progress=False)
 
 
-def test_an_untrained_policy_is_noted(in_workplace: Path, tmp_path: Path, new_run, base_config: RunConfig) -> None:
+def test_an_untrained_policy_is_noted(in_workplace: Path, tmp_path: Path, drifting_run, base_config: RunConfig) -> None:
     config = base_config.replace(algorithm="fgmix", mixup=replace(base_config.mixup, start=100))
-    run = new_run(tmp_path, config, drift=3)
+    run = drifting_run(tmp_path, config, drift=3)
     a, b, _ = references(in_workplace)
     assert any("has not been trained yet" in note for note in open_(a, b, run.path(4, "swa")).notes)

@@ -1,17 +1,12 @@
 """The command: prints what it did, continues after kill -9, does nothing twice."""
 
-import os
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from landscape import command
 from landscape.errors import InputError
-from landscape.storage import Journal
 from landscape.surface import Profile, Surface
 from landscape.surface.__main__ import main
 
@@ -107,46 +102,12 @@ def test_exit_codes(in_workplace: Path, monkeypatch, capsys) -> None:
     assert not Path("none").exists()
 
 
-def test_help_answers_at_once_with_examples() -> None:
-    seconds = []
-    for _ in range(3):
-        began = time.perf_counter()
-        done = subprocess.run(
-            [sys.executable, "-X", "importtime", "-m", "landscape.surface", "--help"],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        seconds.append(time.perf_counter() - began)
-    assert done.stdout.count("  python -m landscape.surface") == 5
-    imported = {line.split("|")[-1].strip() for line in done.stderr.splitlines()}
-    assert not imported & {"torch", "xarray", "matplotlib", "plotly"}
-    assert min(seconds) < 1.0
-
-
-def test_killed_at_any_moment_it_continues_to_the_same_result(in_workplace: Path, tmp_path: Path) -> None:
+def test_killed_at_any_moment_it_continues_to_the_same_result(in_workplace: Path, tmp_path: Path, kill_midway) -> None:
     arguments = [*references(in_workplace), "--points", "4", "--format", "html"]
     main([*arguments, "--out", str(tmp_path / "whole")])
 
     out = tmp_path / "killed"
-    # Every pass takes a moment, so that the kill comes in the middle.
-    slow = (
-        "import sys, time; from landscape.surface.meter import Meter; at = Meter.at\n"
-        "def wait(*a):\n    time.sleep(0.1); return at(*a)\n"
-        "Meter.at = wait\n"
-        "from landscape.surface.__main__ import main; main(sys.argv[1:])"
-    )
-    child = subprocess.Popen([sys.executable, "-c", slow, *arguments, "--out", str(out)], stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and child.poll() is None:
-        journals = list(out.glob("*.journal.jsonl"))
-        if journals and len(Journal(journals[0]).read()) >= 4:
-            break
-        time.sleep(0.02)
-    os.kill(child.pid, signal.SIGKILL)
-    assert child.wait() == -signal.SIGKILL
-    assert not list(out.glob("*.nc"))
-    done = len(Journal(only(out, ".journal.jsonl")).read())
+    done = kill_midway("landscape.surface", "landscape.surface.meter:Meter.at", arguments, out, rows=4)
     assert 4 <= done < 16 + 3 + 4
 
     main([*arguments, "--out", str(out)])
