@@ -9,7 +9,9 @@ import io
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,6 +28,8 @@ from landscape.models import build_network
 
 Values = tuple[np.ndarray, np.ndarray | None]
 Evaluate = Callable[[], Values]
+How = dict[str, Any]
+"""What this package's trial chose: ``batch_size``, ``compiled``, ``channels_last``."""
 K, BATCH, DISTANCE = 7, 64, 0.5
 
 
@@ -188,17 +192,25 @@ def share_correct(logits: Tensor, labels: Tensor) -> float:
     return (logits.argmax(1) == labels).float().mean().item()
 
 
-def landscape(work: Workload, precision: str = "fp32", *, compiled: bool = False) -> Evaluate:
-    """This package: one evaluator as its trial chooses it (compiling apart), points of a span."""
+def builder(work: Workload) -> Callable[..., Evaluator]:
+    """Makes evaluators of a workload."""
     mean, std = work.colour
 
-    def build(**options: object) -> Evaluator:
-        return Evaluator(work.network, work.pixels, work.labels, mean=mean, std=std, **options)  # type: ignore[arg-type]
+    def build(**options: Any) -> Evaluator:
+        return Evaluator(work.network, work.pixels, work.labels, mean=mean, std=std, **options)
 
-    made = choose(build, count=len(work.labels), passes=10**6, precision=precision, compiled="off")  # type: ignore[arg-type]
-    evaluator = build(
-        precision=precision, compiled=compiled, batch_size=made.batch_size, channels_last=made.channels_last
-    )
+    return build
+
+
+def choice(work: Workload) -> dict[str, Any]:
+    """How this package's trial would evaluate a long grid: layout, batch size, compiled or not; and its reasons."""
+    made = choose(builder(work), count=len(work.labels), passes=10**6)
+    return {name: getattr(made, name) for name in ("batch_size", "compiled", "channels_last", "reasons")}
+
+
+def landscape(work: Workload, how: How, **options: Any) -> Evaluate:
+    """This package: one evaluator, points of a span."""
+    evaluator = builder(work)(**{**how, **options})
     span = evaluator.span(dict(work.network.named_parameters()), work.e1, work.e2)
 
     def evaluate() -> Values:
@@ -208,20 +220,14 @@ def landscape(work: Workload, precision: str = "fp32", *, compiled: bool = False
     return evaluate
 
 
-def bare(work: Workload, *, compiled: bool = False) -> Evaluate:
+def bare(work: Workload, how: How) -> Evaluate:
     """The folded network over batches in memory, at one point of weight space: what a surface cannot beat.
 
-    In the layout and with the batch size that the trial chooses for this package, too.
+    In the layout and with the batch size that this package has, compiled if it is.
     """
-    mean, std = work.colour
-
-    def build(**options: object) -> Evaluator:
-        return Evaluator(work.network, work.pixels, work.labels, mean=mean, std=std, **options)  # type: ignore[arg-type]
-
-    made = choose(build, count=len(work.labels), passes=10**6, compiled="off")
-    network = build(channels_last=made.channels_last).network
-    run = torch.compile(network, dynamic=False) if compiled else network
-    data = batches(work, channels_last=made.channels_last, size=made.batch_size)
+    network = builder(work)(channels_last=how["channels_last"]).network
+    run = torch.compile(network, dynamic=False) if how["compiled"] else network
+    data = batches(work, channels_last=how["channels_last"], size=how["batch_size"])
     points = len(work.axis) ** 2
 
     def evaluate() -> Values:
@@ -234,7 +240,7 @@ def bare(work: Workload, *, compiled: bool = False) -> Evaluate:
     return evaluate
 
 
-def plain_loop(work: Workload) -> Evaluate:
+def plain_loop(work: Workload, how: How) -> Evaluate:
     """What users write: a DataLoader over image files, and ``load_state_dict`` at every point."""
     loader = DataLoader(Files(work), BATCH)
     origin = {key: tensor.clone() for key, tensor in work.network.state_dict().items()}
@@ -257,7 +263,7 @@ def plain_loop(work: Workload) -> Evaluate:
     return evaluate
 
 
-def loss_landscape_3d(work: Workload) -> Evaluate:
+def loss_landscape_3d(work: Workload, how: How) -> Evaluate:
     """PyPI's loss-landscape-3d."""
     from loss_landscape_3d.calculator import LossLandscapeCalculator
 
@@ -272,7 +278,7 @@ def loss_landscape_3d(work: Workload) -> Evaluate:
     return evaluate
 
 
-def landscaper(work: Workload) -> Evaluate:
+def landscaper(work: Workload, how: How) -> Evaluate:
     """PyPI's landscaper; it adds noise to the largest value, which is not compared therefore."""
     from landscaper.compute import compute_loss_landscape
 
@@ -302,12 +308,11 @@ def landscaper(work: Workload) -> Evaluate:
     return evaluate
 
 
-CONTENDERS: dict[str, Callable[[Workload], Evaluate]] = {
+CONTENDERS: dict[str, Callable[[Workload, How], Evaluate]] = {
     "landscape": landscape,
-    "landscape, compiled": lambda work: landscape(work, compiled=True),
-    "landscape, bf16": lambda work: landscape(work, "bf16"),
+    "landscape, not compiled": partial(landscape, compiled=False),
+    "landscape, bf16": partial(landscape, precision="bf16"),
     "bare forward": bare,
-    "bare forward, compiled": lambda work: bare(work, compiled=True),
     "loss-landscape-3d": loss_landscape_3d,
     "landscaper": landscaper,
     "plain loop": plain_loop,

@@ -28,8 +28,8 @@ def work(contenders, tmp_path):
 def test_values_agree(contenders, work, peer) -> None:
     if contenders["missing"](peer):
         pytest.skip(f"needs {peer}")
-    losses, correct = contenders["landscape"](work, "fp64")()
-    theirs, shares = contenders["CONTENDERS"][peer](work)()
+    losses, correct = contenders["landscape"](work, {}, precision="fp64")()
+    theirs, shares = contenders["CONTENDERS"][peer](work, {})()
     known = ~np.isnan(theirs)
     assert known.sum() >= 8
     np.testing.assert_allclose(losses[known], theirs[known], rtol=1e-4)
