@@ -114,7 +114,7 @@ class CurvaturePlan:
             raise InputError(f"got {top} eigenvalues and {trace_vectors} vectors; expected at least 1 and 2.")
         rows = opened.task.source_rows("in")
         if images < len(rows):
-            rows = stratified(opened.task, rows, images, seed=seed)
+            rows = stratified(opened.task, rows, images, seed=seed, flag="--images")
         return cls(
             opened=opened,
             stops=tuple(

@@ -83,6 +83,7 @@ def measure(
                         "checkpoint": setting.checkpoints[index].label,
                         "norm": probe.norm,
                         "parameters": probe.size,
+                        "direction_seed": seed,
                         "mixup": mixtures[-1],
                     },
                 )

@@ -34,6 +34,13 @@ class PooledCurve:
                     f"the curves of {first.method} and {other.method} differ in gammas, losses, method or number of "
                     "directions; measure them with the same --gammas and --directions."
                 )
+        seeds = {curve.about.get("direction_seed") for curve in self.curves} - {None}
+        if len(seeds) > 1:
+            words = ", ".join(sorted(map(str, seeds)))
+            raise InputError(
+                f"the curves of {first.method} are along other directions (seeds {words}); measure them with the same "
+                "--direction-seed."
+            )
 
     @property
     def method(self) -> str:
@@ -62,6 +69,6 @@ def pooled(curves: Sequence[FlatnessCurve]) -> PooledCurve:
     """The mean over targets of one method's curves.
 
     Raises:
-        InputError: curves of different methods, gammas, losses or numbers of directions.
+        InputError: curves of different methods, gammas, losses, directions or numbers of them.
     """
     return PooledCurve(tuple(curves))

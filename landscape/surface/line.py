@@ -122,7 +122,7 @@ def measure_line(
         compiled=choice.compiled,
         channels_last=choice.channels_last,
     )
-    notes = [*opened.notes]
+    notes, known = [*opened.notes], len(evaluator.notes)
     if resolved not in ("fp32", "fp64"):
         notes.append(cost_of(opened, build, resolved, count))
     span = evaluator.span(opened.checkpoints[0].weights(network), line.step)
@@ -134,8 +134,11 @@ def measure_line(
             if f"line:{index}" not in log.rows:
                 share = min(max(t, 0.0), 1.0)
                 buffers = combine((1.0 - share, a), (share, b)) if a else {}
-                log.add(f"line:{index}", **meter.at(span.point(t), buffers))
+                row = meter.at(span.point(t), buffers)
+                said = evaluator.notes[known:]
+                log.add(f"line:{index}", **row, **({"notes": said} if said else {}))
                 bar.update()
+    notes += [note for row in log.rows.values() for note in row.get("notes", ())]
     rows = [panel_values(log.rows[f"line:{index}"]) for index in range(len(line.t))]
     first, second = opened.names
     return Profile(

@@ -112,7 +112,7 @@ def _measure(
         compiled=choice.compiled,
         channels_last=choice.channels_last,
     )
-    given = evaluator.batch_size
+    given, known = evaluator.batch_size, len(evaluator.notes)
     notes = [*setting.notes, *plan.plane.about.get("notes", ())]
     if resolved != "fp32" and resolved != "fp64":
         notes.append(cost_of(setting, build, resolved, len(rows)))
@@ -139,17 +139,19 @@ def _measure(
             tqdm(total=len(points), initial=done, desc="surface", unit="point", disable=not progress)
         )
 
-        def keep(key: str, row: Row) -> None:
-            log.add(key, **row)
+        def keep(key: str, row: Row, said: Sequence[str]) -> None:
+            """Keep a row, with what its evaluation noted, such as on memory."""
+            log.add(key, **row, **({"notes": list(said)} if said else {}))
             bar.update()
 
         def row_of(key: str) -> Row:
             point = points[key]
             if key not in log.rows:
                 if policy_row is not None and same_file(point.checkpoint, setting.policy):
-                    keep(key, policy_row)
+                    keep(key, policy_row, evaluator.notes[known:])
                 else:
-                    keep(key, meter.at(point.weights(), point.buffers()))
+                    row = meter.at(point.weights(), point.buffers())
+                    keep(key, row, evaluator.notes[known:])
             return log.rows[key]
 
         evaluate: Evaluate | None = None
@@ -164,8 +166,7 @@ def _measure(
                 at = {key: points[key].xy for key in keys if key not in log.rows}
                 with closing(evaluate([(key, *xy) for key, xy in at.items() if xy])) as arriving:
                     for key, row, said in arriving:
-                        keep(key, row)
-                        notes.extend(said)
+                        keep(key, row, said)
 
         first = [key for key in points if not key.startswith("grid:")]
         ahead(first)
@@ -176,8 +177,8 @@ def _measure(
             lambda cell: row_of(_name(cell)),
             lambda cells: ahead(map(_name, cells)),
         )
-    # Notes of the evaluation itself, such as on memory, come while it runs.
     notes += evaluator.notes
+    notes += [note for row in log.rows.values() for note in row.get("notes", ())]
     about = {
         "data": task.images.name,
         "data_digest": task.images.digest,

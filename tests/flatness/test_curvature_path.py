@@ -92,7 +92,7 @@ def test_an_interrupted_measurement_continues(references: list[str], paths: Curv
         ({"scopes": ("head",)}, "unknown scope 'head'"),
         ({"matrices": ("fisher",)}, "unknown matrix 'fisher'"),
         ({"top": 0}, "got 0 eigenvalues"),
-        ({"images": 0}, "--subset is 0"),
+        ({"images": 0}, "--images is 0"),
     ],
 )
 def test_mistakes_are_one_sentence(references: list[str], options, message) -> None:

@@ -40,6 +40,10 @@ def test_curves_that_do_not_belong_together_are_refused() -> None:
     for other in (curve_of(1.0, method="A"), replace(first, gamma=2 * GAMMA), replace(first, losses=("a", "b"))):
         with pytest.raises(InputError, match="differ in"):
             pooled([first, other])
+    seeds = [replace(first, about={"direction_seed": seed}) for seed in (0, 1)]
+    with pytest.raises(InputError, match="along other directions"):
+        pooled([first, *seeds])
+    assert pooled([first, *seeds[:1]]).curves  # a curve of another tool says nothing of its directions
     with pytest.raises(InputError, match="no curve"):
         PooledCurve(())
 
