@@ -121,8 +121,7 @@ def seconds_of_update(algorithm: str, study: Study, *, updates: int = 3) -> floa
     from dataclasses import replace
 
     from landscape.algorithms import build_algorithm
-    from landscape.data import Minibatches
-    from landscape.training.engine import initial_network, resolve_hardware
+    from landscape.training.engine import initial_network, minibatches, resolve_hardware
 
     config = study.run_config(algorithm, study.main, study.seeds[0])
     config = resolve_hardware(config.replace(mixup=replace(config.mixup, start=1)))
@@ -130,17 +129,7 @@ def seconds_of_update(algorithm: str, study: Study, *, updates: int = 3) -> floa
     network = initial_network(config, len(task.images.classes))
     network.train()
     trained = build_algorithm(network, config)
-    batches = Minibatches(
-        task,
-        batch_size=config.batch_size,
-        seed=config.seed,
-        mean=network.mean,
-        std=network.std,
-        augmentation=config.augmentation,
-        sampler=config.sampler,
-        classes_per_batch=config.classes_per_batch,
-        device=str(trained.device),
-    )
+    batches = minibatches(task, config, network, trained.device)
 
     def one(step: int) -> None:
         float(trained.update(batches.at(step), step)["loss"])  # waits for the device

@@ -202,17 +202,7 @@ def _train(run: Run, task: Task, *, progress: bool, is_trunk: bool = False) -> N
             average.update(network, 0)
             if recorder:
                 recorder.record(0)
-        batches = Minibatches(
-            task,
-            batch_size=config.batch_size,
-            seed=config.seed,
-            mean=network.mean,
-            std=network.std,
-            augmentation=config.augmentation,
-            sampler=config.sampler,
-            classes_per_batch=config.classes_per_batch,
-            device=str(algorithm.device),
-        )
+        batches = minibatches(task, config, network, algorithm.device)
         network.train()
         name = "trunk" if is_trunk else DISPLAY_NAMES[config.algorithm]
         with tqdm(total=config.steps, initial=done, desc=name, unit="step", disable=not progress) as bar:
@@ -261,6 +251,21 @@ def initial_network(config: RunConfig, num_classes: int) -> Network:
         )
     to_channels_last(network, resolve_device(config.device))
     return network
+
+
+def minibatches(task: Task, config: RunConfig, network: Network, device: torch.device) -> Minibatches:
+    """The minibatches of a run."""
+    return Minibatches(
+        task,
+        batch_size=config.batch_size,
+        seed=config.seed,
+        mean=network.mean,
+        std=network.std,
+        augmentation=config.augmentation,
+        sampler=config.sampler,
+        classes_per_batch=config.classes_per_batch,
+        device=str(device),
+    )
 
 
 def resolve_hardware(config: RunConfig) -> RunConfig:
