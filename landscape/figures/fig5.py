@@ -7,7 +7,7 @@ from landscape.figures.cells import left_out
 from landscape.figures.flatnesses import Key, flatness_of, gammas_of, pilot_of
 from landscape.figures.interval import Mean
 from landscape.figures.product import Product
-from landscape.figures.seeds import verdict
+from landscape.figures.seeds import verdict, whole_seeds
 from landscape.figures.study import Study
 
 if TYPE_CHECKING:
@@ -81,16 +81,19 @@ def combined(flatness: "dict[str, Flatness]") -> "list[PooledCurve]":
 def curves_table(found: "dict[Key, Flatness]") -> "pd.DataFrame":
     """One row for each target, seed, method, loss, gamma and statistic: mean and its 95 % interval over directions.
 
-    The target ``combined`` is the mean over targets, direction by direction.
+    The target ``combined`` is the mean over the first seed's targets, direction by direction, of seeds that have them
+    all.
     """
     import pandas as pd
 
     rows = []
+    targets, whole = whole_seeds(found)
     for seed in dict.fromkeys(seed for _, seed in found):
         per_target = {target: flatness for (target, each), flatness in found.items() if each == seed}
         curves = [(target, curve) for target, flatness in per_target.items() for curve in flatness.of("full")]
         losses = curves[0][1].losses
-        for target, curve in [*curves, *((COMBINED, each) for each in combined(per_target))]:
+        together = combined({target: per_target[target] for target in targets}) if seed in whole else []
+        for target, curve in [*curves, *((COMBINED, each) for each in together)]:
             for loss in losses:
                 for statistic in get_args(Statistic):
                     mean, interval = curve.mean(statistic, loss), curve.interval(statistic, loss)

@@ -113,18 +113,19 @@ def _caption(study: Study, shown: "dict[str, Surface]", seed: int) -> str:
         "of a row have the same ranges, its two losses the same contour levels. Lines: paths of the raw iterates "
         "(thin) and of their averages (thick).",
     ]
-    for target, surface in shown.items():
-        n, angle = surface.about["n"], surface.about["angle"]
-        ends = "; ".join(
-            f"{mark.label} ends {mark.residual:.2g} off the plane, train loss {mark.true['train_loss']:.3f} (projected "
-            f"{mark.projected['train_loss']:.3f}), accuracy {mark.true['test_accuracy']:.3f} (projected "
-            f"{mark.projected['test_accuracy']:.3f})"
-            for mark in surface.ends
-        )
+    counts = "; ".join(
+        f"{target} {each.about['n']['train']:,}, {each.about['n']['mixup']:,}, {each.about['n']['test']:,}"
+        for target, each in shown.items()
+    )
+    words.append(f"Training images, mixup codes, target images: {counts}.")
+    residuals = [mark.residual for surface in shown.values() for mark in surface.ends]
+    if residuals:
         words.append(
-            f"{target}: {n['train']:,} training images, {n['mixup']:,} mixup codes, {n['test']:,} target images; "
-            f"{angle:.0f} degrees between w2 and w3 at w1; {ends or 'no path of raw iterates'}."
+            f"The raw paths end {min(residuals):.2g} to {max(residuals):.2g} off the plane: for true values beside "
+            "those at the projections see the table fig6-ends, for angles fig6-planes."
         )
+    else:
+        words.append("No path of raw iterates; angles: table fig6-planes.")
     if any(axis_ratio(surface) is None for surface in shown.values()):
         words.append("Where the ranges differ much, x and y are not to the same scale.")
     words.append("No intervals: all images, one run each; the tables hold every seed.")

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from landscape.figures.cells import Key, by_figure, left_out, main_of, of_first_seed, seed_words, seeds_of
 from landscape.figures.interval import Mean
-from landscape.figures.latent import codes_of_models, count_words, labelled, verdicts
+from landscape.figures.latent import codes_of_models, count_words, labelled, verdicts, weights_words
 from landscape.figures.product import Product
 from landscape.figures.seeds import over_seeds
 from landscape.figures.study import Study
@@ -106,7 +106,8 @@ def _caption(study: Study, found: "dict[Key, list[Embedding]]") -> str:
     return (
         f"{study.about(list(shown), seeds)} Latent codes of all images under {erm.name} (left) and {fgmix.name} "
         "(right), coloured by class (above) and by domain (below): the same images, one t-SNE for each model, so "
-        f"positions compare within a panel only. Images: {n}. Domain mixing is measured in latent space within class: "
+        f"positions compare within a panel only. {weights_words([erm, fgmix])}"
+        f"Images: {n}. Domain mixing is measured in latent space within class: "
         f"entropy of the domains among the {erm.about['recipe']['neighbours']} nearest codes, silhouettes by domain "
         "and by class; "
         f"differences are paired by image. Figures: {seed_words(seeds[:1])}, one for each target; 95 % intervals over "

@@ -1,4 +1,4 @@
-"""What few numbers say about a mean: standard error, t-interval, signed-rank test, ratio of variances."""
+"""What few numbers say about a mean: standard error, t-interval, signed-rank test."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -88,19 +88,3 @@ def signed_rank(differences: Sequence[float] | np.ndarray) -> float:
 def smallest_p(n: int) -> float:
     """The smallest p-value that the signed-rank test can reach with n units."""
     return 2.0 ** (1 - n)
-
-
-def variance_ratio(first: Sequence[float] | np.ndarray, second: Sequence[float] | np.ndarray) -> Mean:
-    """Variance of the first sample over that of the second, with the 95 % interval of normal samples (F).
-
-    Args:
-        first: at least two numbers.
-        second: likewise.
-    """
-    a, b = (np.asarray(values, dtype=np.float64) for values in (first, second))
-    n = min(len(a), len(b))
-    if n < 2 or b.var() == 0:
-        return Mean(np.nan, np.nan, np.nan, np.nan, n)
-    ratio = float(a.var(ddof=1) / b.var(ddof=1))
-    low, high = (ratio / stats.f.ppf(q, len(a) - 1, len(b) - 1) for q in ((1 + LEVEL) / 2, (1 - LEVEL) / 2))
-    return Mean(ratio, np.nan, float(low), float(high), n)

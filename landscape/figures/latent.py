@@ -72,6 +72,16 @@ def association_of(study: Study, target: str, seed: int) -> "Association":
     return association
 
 
+def weights_words(embeddings: "Sequence[Embedding]") -> str:
+    """A sentence of a caption, with a space after it: why these are averaged weights; nothing where they are not."""
+    if not all("SWA" in each.name for each in embeddings):
+        return ""
+    return (
+        "The weights are averages (SWA), the model that a run ends with; figure 5 moves raw iterates, because "
+        "averaging by itself changes flatness. "
+    )
+
+
 def labelled(table: "pd.DataFrame", **columns: int | str) -> "pd.DataFrame":
     """The same table with these columns, each of one value, before its own."""
     for place, (name, value) in enumerate(columns.items()):

@@ -51,9 +51,11 @@ def sensitivity_runs(study: "Study") -> list[RunConfig]:
     return wanted(study)
 
 
-def own_runs(study: "Study") -> list[RunConfig]:
-    """What the item's own module says it wants."""
-    raise NotImplementedError  # replaced by Item.runs
+def scaling_runs(study: "Study") -> list[RunConfig]:
+    """The runs with fixed lambda."""
+    from landscape.figures.scaling_sensitivity import wanted
+
+    return wanted(study)
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,7 @@ class Item:
         place: figure or table number there.
         title: what it shows.
         module: of this package; its `function` makes the item of a study.
-        wanted: the runs it wants; it may be made of fewer, and then says so. :func:`own_runs`: what the function
-            ``wanted(study)`` of its module returns.
+        wanted: the runs it wants; it may be made of fewer, and then says so.
         algorithms: the ones it cannot be made without.
         only_by_name: made only when asked for by name, because it takes long.
         function: ``make(study) -> Product``.
@@ -96,9 +97,7 @@ class Item:
 
     def runs(self, study: "Study") -> list[RunConfig]:
         """The runs that the item wants of a study."""
-        if self.waits_for:
-            return []
-        return self.load().wanted(study) if self.wanted is own_runs else self.wanted(study)
+        return [] if self.waits_for else self.wanted(study)
 
     def read(self, study: "Study") -> list[RunConfig]:
         """The runs that it takes into account if they exist."""
@@ -164,7 +163,7 @@ ITEMS: tuple[Item, ...] = (
         "Table C.3",
         "Sensitivity to lambda's start and to eta",
         "sensitivity",
-        own_runs,
+        sensitivity_runs,
         only_by_name=True,
     ),
     *(
@@ -237,7 +236,7 @@ ITEMS: tuple[Item, ...] = (
         "",
         "Accuracy and flatness for fixed lambda, with and without L_flat",
         "scaling_sensitivity",
-        own_runs,
+        scaling_runs,
         only_by_name=True,
     ),
     Item(

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from landscape.figures.cells import Key, left_out
-from landscape.figures.interval import Mean
+from landscape.figures.ledger import over_keys
 from landscape.figures.product import Product
 from landscape.figures.seeds import over_seeds
 from landscape.figures.study import Study
@@ -44,7 +44,7 @@ def make(study: Study) -> Product:
             "on the border of the grid, which may lie further out. "
             + ("Thick: mean over seeds with its 95 % t-interval." if several else "One seed: no interval over seeds.")
         ),
-        finding=_finding(table, seeds),
+        finding=_finding(study, table),
         figures={"": plot_shift(table, seeds if several else None, figure=Figure())},
         tables={"": table, **({"seeds": seeds} if several else {})},
         facts={"seeds": used, "targets": targets, "n": n},
@@ -86,15 +86,15 @@ def shift_table(surfaces: "dict[Key, Surface]") -> "pd.DataFrame":
     return pd.DataFrame(rows)
 
 
-def _finding(table: "pd.DataFrame", seeds: "pd.DataFrame") -> str:
+def _finding(study: Study, table: "pd.DataFrame") -> str:
     words = []
     for name, what in (("to_loss", "lowest loss"), ("to_accuracy", "best accuracy")):
         clear = int((table[name] > table["grid_error"]).sum())
         words.append(f"the target's {what} lies further away than the grid leaves open in {clear} of {len(table)}")
-    mean = Mean.of(table.groupby("seed")["to_accuracy"].mean().to_numpy())
-    interval = (
-        f" [{mean.low:.2f}, {mean.high:.2f}], 95 % t-interval over {mean.n} seeds" if mean.known else ", one seed"
-    )
+    distances = {(row["target"], row["seed"]): float(row["to_accuracy"]) for _, row in table.iterrows()}
+    evidence = over_keys(study, distances)  # of the seeds that have every target
+    mean, several = evidence.mean, len(evidence.seeds) > 1
+    interval = f" [{mean.low:.2f}, {mean.high:.2f}], 95 % t-interval over {mean.n} seeds" if several else ", one seed"
     edge = int(table["loss_at_edge"].sum())
     border = f" In {edge} of {len(table)} a lowest loss lies on the border of the grid." if edge else ""
     return (

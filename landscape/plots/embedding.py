@@ -96,12 +96,23 @@ def _scatter(ax: Axes, points: np.ndarray, label: int, colour: Any, **look: Any)
         ax.scatter(points[:, 0], points[:, 1], marker=MARKERS[label % len(MARKERS)], c=colour, rasterized=True, **look)
 
 
-def _frame(ax: Axes, embedding: Embedding) -> None:
-    """All panels of one embedding have the same square limits; a t-SNE has no unit, so there are no ticks."""
+def frame_ratio(embeddings: Sequence[Embedding]) -> float:
+    """Height over width that panels of these embeddings need, at most 1."""
+    return min(1.0, max(float(half[1] / half[0]) for _, half in map(_limits, embeddings)))
+
+
+def _limits(embedding: Embedding) -> tuple[np.ndarray, np.ndarray]:
+    """Middle and half extent in x and y of all points, with a margin; no side is under a third of the other."""
     low, high = embedding.points.min(0), embedding.points.max(0)
-    middle, half = (low + high) / 2, (high - low).max() * 0.52
-    ax.set_xlim(middle[0] - half, middle[0] + half)
-    ax.set_ylim(middle[1] - half, middle[1] + half)
+    half = (high - low) * 0.52
+    return (low + high) / 2, np.maximum(half, half.max() / 3)
+
+
+def _frame(ax: Axes, embedding: Embedding) -> None:
+    """All panels of one embedding have the same tight limits; a t-SNE has no unit, so there are no ticks."""
+    middle, half = _limits(embedding)
+    ax.set_xlim(middle[0] - half[0], middle[0] + half[0])
+    ax.set_ylim(middle[1] - half[1], middle[1] + half[1])
     ax.set_aspect("equal", adjustable="box")
     ax.set_xticks([])
     ax.set_yticks([])

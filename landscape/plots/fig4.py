@@ -16,6 +16,7 @@ from landscape.plots.embedding import (
     class_legend,
     domain_legend,
     draw_legends,
+    frame_ratio,
     legend_height,
     plot_embedding,
     setting_words,
@@ -49,7 +50,8 @@ def plot_fig4(
     panels, tall = 1 + len(shown), bool(embedding.coverage)
     columns = max(panels, 2)
     below = 0.15 + _LINE * len(words)
-    heights = [theme.PAGE / columns + 0.1, legend_height(legends), *([1.95] if tall else [])]
+    side = theme.PAGE / columns * frame_ratio([embedding])
+    heights = [side + 0.25, legend_height(legends), *([1.95] if tall else [])]
     height = sum(heights) + below
     letters = iter("abcdefghij")
     with theme.style():
@@ -108,7 +110,7 @@ def plot_distances(embedding: Embedding, ax: Axes, *, title: str = "") -> Axes:
     return ax
 
 
-def plot_gains(table: "pd.DataFrame", *, figure: Figure | None = None) -> Figure:
+def plot_gains(table: "pd.DataFrame", *, over: str = "", figure: Figure | None = None) -> Figure:
     """What FGMix's codes cover more than the control's, for several targets: hull shares over d, and distances.
 
     Filled: target codes; hollow: held-out source codes in their place, which cover nothing that is asked for. A gain
@@ -117,9 +119,10 @@ def plot_gains(table: "pd.DataFrame", *, figure: Figure | None = None) -> Figure
     Args:
         table: one row for each target, measure (``inside``, ``distance``), d and query, with the columns
             ``difference``, ``low`` and ``high``.
+        over: which run it is and what the intervals are over, for the titles.
         figure: a figure to draw into, which is resized to 6.75 inches; by default a new one.
     """
-    height = 2.3
+    height = 2.3 + (0.18 if over else 0.0)
     own = table[~table["query"].str.contains(" - ")]
     targets = list(dict.fromkeys(own["target"]))
     colours = theme.domain_colours(targets)
@@ -144,6 +147,8 @@ def plot_gains(table: "pd.DataFrame", *, figure: Figure | None = None) -> Figure
             ax.set_xticks(range(len(dimensions)), [f"d = {d}" for d in dimensions])
             ax.set_xlim(-0.5, max(len(dimensions), 1) - 0.5)
             ax.set_title(title)
+        if over:
+            figure.suptitle(f"FGMix - control: {over}", fontsize=7.5)
         left.set_ylabel("FGMix - control, share")
         right.set_ylabel("FGMix - control, distance")
         handles = [_dot(colours[target], f"target {target}") for target in targets]

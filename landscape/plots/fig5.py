@@ -12,7 +12,7 @@ from landscape.flatness.comparison import Flatness
 from landscape.flatness.curve import FlatnessCurve, Scope, Statistic
 from landscape.flatness.pooling import PooledCurve
 from landscape.plots import theme
-from landscape.plots.flatness import LABELS, legend_handles, loss_rows, method_colours, plot_curve, y_limits
+from landscape.plots.flatness import LABELS, legend_handles, loss_rows, method_colours, plot_losses, y_limits
 from landscape.plots.surface import new_figure
 
 _HEADINGS = {
@@ -76,18 +76,7 @@ def plot_fig5(
             axes = part.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
             for ax, (title, curves) in zip(axes, panels.items(), strict=True):
                 for curve in curves:
-                    for loss in losses:
-                        plot_curve(
-                            curve,
-                            ax,
-                            loss=loss,
-                            statistic=statistic,
-                            directions=loss == losses[0],
-                            interval=loss == losses[0],
-                            colour=colours[curve.method],
-                            dashed=loss != losses[0],
-                            title=title,
-                        )
+                    plot_losses(curve, ax, losses, statistic=statistic, colour=colours[curve.method], title=title)
                 ax.set_ylabel("")
                 if part is not parts[-1]:
                     ax.set_xlabel("")

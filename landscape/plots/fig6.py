@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.text import Annotation
 
 from landscape.config import DISPLAY_NAMES
 from landscape.plots import theme
@@ -103,9 +104,38 @@ def _draw_row(axes: Sequence[Axes], surface: Surface, levels: Levels) -> None:
     for ax, (metric, title, paths) in zip(axes, row_panels(surface), strict=True):
         shared = levels if metric.endswith("loss") else None
         plot_surface(surface, metric, ax, levels=shared, paths=paths, title=title)
+        _clear_labels(ax, surface, paths)
         ax.label_outer()
     colour_bar(axes[-2], "train_loss")  # one bar for both losses: they share their levels
     colour_bar(axes[-1], "test_accuracy")
+
+
+def _clear_labels(ax: Axes, surface: Surface, paths: Sequence[str]) -> None:
+    """Turn each anchor's name around its anchor to where it is furthest from the paths, their ends and the border."""
+    low, extent = np.array([surface.x[0], surface.y[0]]), np.array([np.ptp(surface.x), np.ptp(surface.y)])
+    # In points, for the panel as wide as it is drawn about: the room around an anchor is what matters.
+    ratio = axis_ratio(surface)
+    size = 72 * _PANEL_WIDTH[3] * 0.8 * np.array([1.0, 1.05 if ratio is None else ratio])
+    taken = [np.array([(mark.x, mark.y) for mark in surface.anchors])]
+    for path in surface.trajectories:
+        if path.label in paths and len(path):
+            steps = np.linspace(0, len(path) - 1, 20 * len(path))
+            known = np.arange(len(path))
+            taken.append(np.stack([np.interp(steps, known, path.x), np.interp(steps, known, path.y)], axis=1))
+    points = (np.concatenate(taken) - low) / extent * size
+    turns = np.linspace(0, 2 * np.pi, 16, endpoint=False)
+    offsets = 10.0 * np.stack([np.cos(turns), np.sin(turns)], axis=1)
+    for mark in surface.anchors:
+        places = (np.array([mark.x, mark.y]) - low) / extent * size + offsets
+        room = np.linalg.norm(places[:, None] - points, axis=2).min(axis=1)
+        border = np.minimum(places, size - places).min(axis=1)
+        # Beyond a label's own size, more room is no better, and what is next to the present place is best.
+        score = np.minimum(room, 12.0) + np.minimum(border, 8.0)
+        for text in ax.texts:
+            if isinstance(text, Annotation) and text.get_text() == mark.label:
+                now = np.array(text.xyann, dtype=float)
+                nearness = 0.01 * offsets @ now / max(float(np.linalg.norm(now)), 1.0)
+                text.xyann = tuple(offsets[np.argmax(score + nearness)])
 
 
 def caption(surface: Surface, *, levels: Levels | None = None, note: str = "") -> str:

@@ -12,6 +12,7 @@ from landscape.plots.embedding import (
     class_legend,
     domain_legend,
     draw_legends,
+    frame_ratio,
     legend_height,
     plot_embedding,
     setting_words,
@@ -43,9 +44,9 @@ def plot_fig9(
     first = embeddings[0]
     words = textwrap.wrap(fig9_caption(embeddings, differences=differences, note=note), _WIDTH)
     legends = [class_legend(first, coloured=True), domain_legend(first)]
-    side = min(theme.PAGE / len(embeddings), 2.6)
+    side = min(theme.PAGE / len(embeddings) * frame_ratio(embeddings), 2.6)
     below = 0.15 + _LINE * len(words)
-    heights = [2 * (side + 0.1), legend_height(legends)]
+    heights = [2 * (side + 0.2), legend_height(legends)]
     height = sum(heights) + below
     with theme.style():
         figure = figure or new_figure(theme.PAGE, height)

@@ -82,6 +82,32 @@ def plot_curve(
     return ax
 
 
+def plot_losses(
+    curve: FlatnessCurve | PooledCurve,
+    ax: Axes,
+    losses: Sequence[str],
+    *,
+    statistic: Statistic,
+    colour: str,
+    title: str,
+    directions: bool = True,
+) -> None:
+    """Several losses of one curve: the first with its interval and, if wanted, its directions, the others dashed."""
+    for loss in losses:
+        first = loss == losses[0]
+        plot_curve(
+            curve,
+            ax,
+            loss=loss,
+            statistic=statistic,
+            directions=directions and first,
+            interval=first,
+            colour=colour,
+            dashed=not first,
+            title=title,
+        )
+
+
 def plot_flatness(
     flatness: Flatness,
     scope: Scope | None = None,
@@ -118,32 +144,12 @@ def plot_flatness(
         grid = figure.subplots(len(rows), columns, sharex=True, sharey=True, squeeze=False)
         for axes, (heading, losses) in zip(grid, rows, strict=True):
             for ax, curve in zip(axes, curves, strict=False):
-                for loss in losses:
-                    plot_curve(
-                        curve,
-                        ax,
-                        loss=loss,
-                        statistic=statistic,
-                        directions=loss == losses[0],
-                        interval=loss == losses[0],
-                        colour=colours[curve.method],
-                        dashed=loss != losses[0],
-                        title=curve.method,
-                    )
-            if len(curves) > 1:
-                for curve in curves:
-                    for loss in losses:
-                        plot_curve(
-                            curve,
-                            axes[-1],
-                            loss=loss,
-                            statistic=statistic,
-                            directions=False,
-                            interval=loss == losses[0],
-                            colour=colours[curve.method],
-                            dashed=loss != losses[0],
-                            title="together",
-                        )
+                plot_losses(curve, ax, losses, statistic=statistic, colour=colours[curve.method], title=curve.method)
+            for curve in curves if len(curves) > 1 else ():
+                colour = colours[curve.method]
+                plot_losses(
+                    curve, axes[-1], losses, statistic=statistic, colour=colour, title="together", directions=False
+                )
             for ax in axes[1:]:
                 ax.set_ylabel("")
             axes[0].set_ylabel(heading)

@@ -70,6 +70,17 @@ def test_combined_is_the_mean_over_targets(study: Study, product) -> None:
     assert table[("combined", 1, "C", "shared", "squared", gamma)] == pytest.approx(np.mean(means))
 
 
+def test_combined_is_of_seeds_with_every_target(study: Study) -> None:
+    gammas = gammas_of(study)
+    found = {(t, s): flatness_of(study, t, s, gammas) for s in study.seeds for t in study.targets}
+    del found["sketch", 1]
+    curves = fig5.curves_table(found)
+    assert set(curves[curves["target"] == "combined"]["seed"]) == {0}
+    assert set(curves[curves["target"] == "cartoon"]["seed"]) == {0, 1}
+    differences = fig5.differences_table(curves)
+    assert set(differences[differences["target"] == "combined"]["seeds"]) == {1}
+
+
 def test_a_second_call_measures_nothing(study: Study, product, monkeypatch) -> None:
     monkeypatch.setattr("landscape.flatness.measure.measure", None)
     again = fig5.make(study)

@@ -123,6 +123,25 @@ def test_shares_are_counted_from_the_weights(reaching: Study, products: dict[str
         assert (row["low"], row["high"]) == pytest.approx((ends.low, ends.high))
 
 
+def test_shares_have_their_range_over_seeds(products: dict[str, Product]) -> None:
+    tables = products["fig4"].tables
+    shares = tables["extrapolated"]
+    for _, row in tables["extrapolated-seeds"].iterrows():
+        both = shares[(shares["target"] == row["target"]) & shares["codes"].notna()]["share"]
+        assert (row["mean"], row["smallest"], row["largest"]) == (both.mean(), both.min(), both.max())
+    levels = tables["levels-seeds"]
+    inside = levels[(levels["measure"] == "inside") & levels["mean"].notna()]
+    assert (inside["smallest"] >= 0).all()
+    assert (inside["largest"] <= 1).all()
+    assert set(tables["seeds"]["quantity"]) == {"difference"}
+
+
+def test_captions_say_why_the_weights_are_averages(products: dict[str, Product]) -> None:
+    for name in ("fig4", "fig9"):
+        assert "weights are averages (SWA)" in products[name].caption
+        assert "figure 5 moves raw iterates" in products[name].caption
+
+
 def test_gains_are_fgmix_less_its_control(products: dict[str, Product]) -> None:
     table = products["fig4"].tables[""]
     single = table[table["FGMix"].notna() & table["control"].notna()]
@@ -203,7 +222,9 @@ def test_the_finding_follows_the_numbers(reaching: Study, products: dict[str, Pr
         (0.05, "undecided", "undecided"),
     ):
         said = finding_of({key: shifted(value)}, reaching)
-        first, second = re.findall(r"(?:higher|farther) in .*? of \d+", said)
+        first, second, *control = re.findall(r"(?:higher|farther) in .*? of \d+", said)
+        assert re.search(r"held-out sources \(second control\) is higher in", said)
+        assert [words.rsplit(" ", 1)[1] for words in control] == [str(count), "1"]  # of the comparisons, of the targets
         assert f"{inside} in {count}" in first
         assert f"{distance} in 1" in second
     none = replace(embedding, coverage=tuple(r for r in embedding.coverage if r.pool != "FGMix - control"))

@@ -32,8 +32,10 @@ def test_figure_6_has_a_row_for_each_target_and_tables_for_every_seed(study: Stu
     own = ends[(ends["target"] == study.main) & (ends["point"] == "ERM")]["train_loss"]
     assert mean["mean"].item() == pytest.approx(own.mean())
     assert (mean["seeds"].item(), mean["low"].item() < own.mean() < mean["high"].item()) == (2, True)
-    for mark in surface_of(study, study.main, study.seeds[0]).ends:
-        assert f"{mark.label} ends {mark.residual:.2g} off the plane" in product.caption
+    residuals = [mark.residual for target in study.targets for mark in surface_of(study, target, study.seeds[0]).ends]
+    assert f"end {min(residuals):.2g} to {max(residuals):.2g} off the plane" in product.caption
+    assert "fig6-ends" in product.caption
+    assert len(product.caption) < 1300
     page = product.pages[study.main](tmp_path / "page.html")
     assert "plotly.min.js" in page.read_text()
     assert (tmp_path / "plotly.min.js").is_file()
@@ -75,6 +77,14 @@ def test_distances_of_the_shift_are_those_of_the_surfaces(study: Study) -> None:
     assert [text.get_text() for text in ax.get_yticklabels()] == list(study.targets)
     assert "seeds" in product.tables
     assert "seeds" not in shift.make(replace(study, seeds=study.seeds[:1])).tables
+
+
+def test_the_mean_distance_is_over_seeds_with_every_target(study: Study) -> None:
+    table = shift.make(study).tables[""]
+    assert "over 2 seeds" in shift._finding(study, table)
+    part = table.drop(table[(table["seed"] == 1) & (table["target"] == "cartoon")].index)
+    said = shift._finding(study, part)
+    assert f"{table[table['seed'] == 0]['to_accuracy'].mean():.2f}, one seed" in said
 
 
 def test_a_panel_for_each_domain_key_the_main_target(study: Study) -> None:

@@ -246,6 +246,22 @@ def test_without_coverage_or_mixup_less_is_drawn(embedding: Embedding) -> None:
     inside(plot_fig4(embedding, variants=["FGMix"], figure=Figure()))
 
 
+def test_a_flat_cloud_has_a_flat_panel_with_equal_units(embedding: Embedding) -> None:
+    flat = replace(embedding, points=embedding.points * [1.0, 0.5])
+    for figure in (plot_fig9([flat, embedding], figure=Figure()), plot_fig4(flat, figure=Figure())):
+        inside(figure)
+    figure = plot_fig9([flat, flat], figure=Figure())
+    inside(figure)
+    square = plot_fig9([embedding, embedding], figure=Figure())
+    assert figure.get_size_inches()[1] < square.get_size_inches()[1] <= 9
+    for above, below in zip(figure.axes[:2], figure.axes[2:], strict=True):  # a column a model
+        assert (above.get_xlim(), above.get_ylim()) == (below.get_xlim(), below.get_ylim())
+    ax = figure.axes[0]
+    for axis, ends in enumerate((ax.get_xlim(), ax.get_ylim())):
+        assert np.ptp(ends) == pytest.approx(1.04 * np.ptp(flat.points[:, axis]))
+    assert ax.get_aspect() == 1.0
+
+
 def test_it_is_the_same_bytes_every_time(embedding: Embedding, tmp_path) -> None:
     for name in ("one", "two"):
         theme.save(plot_fig4(embedding, figure=Figure()), tmp_path / name, formats=("png",), about={"title": "x"})

@@ -80,6 +80,20 @@ def test_any_number_of_targets_fits_the_page(surface, count) -> None:
     check_text(plot_fig6([tall] * count, figure=Figure()))
 
 
+def test_names_of_anchors_keep_off_the_ends_of_paths(surface) -> None:
+    figure = plot_fig6([surface], figure=Figure())
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    names = {mark.label for mark in surface.anchors}
+    for ax in figure.axes:
+        ends = [line.get_xydata()[-1] for line in ax.lines if not str(line.get_label()).startswith("_")]
+        labels = [text for text in ax.texts if text.get_text() in names]
+        assert len(labels) == len(names)
+        for label in labels:
+            box = label.get_window_extent(canvas.get_renderer())
+            assert not [end for end in ax.transData.transform(ends) if box.contains(*end)]
+
+
 def test_without_mixup_there_is_no_middle_panel(surface, surface_without_mixup) -> None:
     assert len(plot_fig6([surface_without_mixup], figure=Figure()).axes) == 2
     mixed = plot_fig6([surface, surface_without_mixup], figure=Figure())
