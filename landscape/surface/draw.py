@@ -75,7 +75,7 @@ def draw(
     if precision == "auto":
         from landscape.surface.choosing import resolve_precision_of
 
-        precision, _ = resolve_precision_of(setting, precision, device)
+        precision = resolve_precision_of(setting, precision, device, progress=progress)
     shape = repr((points, margin, x_range, y_range))
     plane = {None: [], "hessian": ["hessian", str(hessian_images)]}.get(directions, [str(directions)])
     key = digest(str(FORMAT), setting.digest(), shape, precision, *options.words(), *plane)
@@ -127,7 +127,14 @@ def draw_files(surface: Surface, stem: Path, *, formats: Sequence[Format] = FORM
     """Draw a surface into ``STEM.png``, ``STEM.html`` and so on."""
     written: list[Path] = []
     static = [each for each in formats if each != "html"]
-    if static:
+    own = "test_accuracy" not in surface.panels  # a loss of the user's own
+    if own and "html" in formats:
+        raise InputError("a surface of a loss of your own has no page; leave html out, with --format png.")
+    if own and static:
+        from landscape.plots import theme
+
+        written += theme.save(surface.plot(), stem, formats=static, about={"title": "Loss surface"})
+    elif static:
         from matplotlib.figure import Figure
 
         from landscape.plots import theme

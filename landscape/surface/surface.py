@@ -7,10 +7,11 @@ No torch in here: a stored surface opens and redraws without it.
     surface.save("surface.nc")
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 import xarray as xr
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from landscape.evaluation.trial import Compile, PrecisionOption
     from landscape.opened import Reference
     from landscape.surface.distributed import Workers
+    from landscape.surface.of_module import Anchor
     from landscape.surface.options import BatchNormPolicy, MixtureMode
     from landscape.surface.plan import Directions
 
@@ -161,23 +163,12 @@ class Surface:
         from landscape.surface.plan import Plan
         from landscape.surface.setting import Setting
 
-        setting = Setting.through(
-            a, b, c, data, network=network, root=root, progress=progress, target=target, data_dir=data_dir
-        )
-        options = Options(subset, adaptive, mixture, batch_norm)
-        plan = Plan.of(
-            setting, points=points, margin=margin, x_range=x_range, y_range=y_range, options=options, progress=progress
-        )
-        return measure(
-            plan,
-            device=device,
-            precision=precision,
-            batch_size=batch_size,
-            compiled=compiled,
-            workers=workers,
-            journal=journal,
-            progress=progress,
-        )
+        which: dict[str, Any] = {"network": network, "root": root, "target": target, "data_dir": data_dir}
+        where: dict[str, Any] = {"points": points, "margin": margin, "x_range": x_range, "y_range": y_range}
+        how: dict[str, Any] = {"device": device, "precision": precision, "batch_size": batch_size, "compiled": compiled}
+        setting = Setting.through(a, b, c, data, **which, progress=progress)
+        plan = Plan.of(setting, **where, options=Options(subset, adaptive, mixture, batch_norm), progress=progress)
+        return measure(plan, **how, workers=workers, journal=journal, progress=progress)
 
     @classmethod
     def around(
@@ -228,6 +219,18 @@ class Surface:
         kind["keep"] = beside(Path(journal)) if journal is not None else None
         plan = Plan.of(setting, points=points, margin=margin, **kind, progress=progress)
         return measure(plan, device=device, precision=precision, journal=journal, progress=progress)
+
+    @classmethod
+    def of_module(
+        cls, model: "nn.Module", a: "Anchor", b: "Anchor", c: "Anchor", *, loss: Callable[..., Any], **options: Any
+    ) -> "Surface":
+        """Measure a loss of your own: a function of `model`, or of outputs and targets with ``loader=``.
+
+        `a`, `b`, `c` are state dicts of it. All options: :func:`landscape.surface.of_module.measure_module`.
+        """
+        from landscape.surface.of_module import measure_module
+
+        return measure_module(model, a, b, c, loss=loss, **options)
 
     @property
     def x(self) -> np.ndarray:
@@ -307,9 +310,7 @@ class Surface:
         return pooled.drop_vars("domain").assign_attrs(array.attrs)
 
     def to_dataframe(self) -> "pd.DataFrame":
-        """One row a grid point: x, y, every panel with its interval if any, whether it was measured, and
-        ``metric/domain/split`` for every domain and split.
-        """
+        """One row a grid point: x, y, panels with their intervals, whether measured, ``metric/domain/split`` values."""
         import pandas as pd
 
         yy, xx = np.meshgrid(self.y, self.x, indexing="ij")
@@ -317,18 +318,20 @@ class Surface:
         columns |= {name: self.values[name].values.ravel() for name in self.panels}
         columns |= {str(name): array.values.ravel() for name, array in self.values.items() if "half_" in str(name)}
         columns["measured"] = self.measured.ravel()
-        for metric in METRICS:
-            array = self.values[metric]
-            for domain in array["domain"].values:
-                for split in array["split"].values:
-                    columns[f"{metric}/{domain}/{split}"] = array.sel(domain=domain, split=split).values.ravel()
+        for name, domain, split in product(METRICS, self.values["domain"].values, self.values["split"].values):
+            columns[f"{name}/{domain}/{split}"] = self.values[name].sel(domain=domain, split=split).values.ravel()
         return pd.DataFrame(columns)
 
     def plot(self) -> "Figure":
-        """The row of FGMix's figure 6: train loss, FGMix train loss, test accuracy."""
+        """The row of FGMix's figure 6: train loss, FGMix train loss, test accuracy; a loss of your own by itself."""
         from landscape.plots.fig6 import plot_fig6_row
+        from landscape.plots.surface import plot_surface
 
-        return plot_fig6_row(self)
+        if "test_accuracy" in self.panels:
+            return plot_fig6_row(self)
+        ax = plot_surface(self, title="loss")
+        ax.child_axes[0].set_ylabel("loss")  # its unit is the user's
+        return cast("Figure", ax.figure)
 
     def _repr_html_(self) -> str:
         from landscape.surface.report import html_report
