@@ -30,22 +30,23 @@ COMMANDS = (
     Command(
         "surface",
         "Loss and accuracy on the plane through three checkpoints, with the optimisation paths.",
-        "python -m landscape.surface sixstyles-sketch-erm@0 sixstyles-sketch-erm@swa sixstyles-sketch-fgmix@swa",
+        "python -m landscape.surface "
+        "sixstyles-sketch-erm-s0@0 sixstyles-sketch-erm-s0@swa sixstyles-sketch-fgmix-s0@swa",
     ),
     Command(
         "embedding",
         "Latent codes and mixup codes in one t-SNE, and how much of the target they cover.",
-        "python -m landscape.embedding sixstyles-sketch-fgmix@swa",
+        "python -m landscape.embedding sixstyles-sketch-fgmix-s0@swa",
     ),
     Command(
         "correlation",
         "How far FGMix's learned score goes with the cosine of the gradients, and what of that the weights determine.",
-        "python -m landscape.correlation sixstyles-sketch-fgmix",
+        "python -m landscape.correlation sixstyles-sketch-fgmix-s0",
     ),
     Command(
         "flatness",
         "How flat the loss is around checkpoints: random directions that all methods share, and curvature.",
-        "python -m landscape.flatness sixstyles-sketch-erm@swa sixstyles-sketch-fgmix@swa",
+        "python -m landscape.flatness sixstyles-sketch-erm-s0@swa sixstyles-sketch-fgmix-s0@swa",
     ),
     Command(
         "figures",

@@ -24,9 +24,9 @@ untrained scores. CHECKPOINT is a file or RUN[@STEP|@swa] of FGMix or of variant
 of that step is taken. Writes the result (.nc) and a figure. A finished result is not computed again.
 
 Examples:
-  python -m landscape.correlation sixstyles-sketch-fgmix
-  python -m landscape.correlation sixstyles-sketch-fgmix@120 --pairs 500 --null 300 --images out
-  python -m landscape.correlation --plot-only figures/correlation-sixstyles-sketch-0123abcd.nc --format svg
+  python -m landscape.correlation sixstyles-sketch-fgmix-s0
+  python -m landscape.correlation sixstyles-sketch-fgmix-s0@120 --pairs 500 --null 300 --images out
+  python -m landscape.correlation sixstyles-sketch-fgmix-s0@swa --dry-run
 """
 
 

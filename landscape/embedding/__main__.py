@@ -24,9 +24,9 @@ per model, and how mixed their domains are within class. Writes results (.nc) an
 repeated.
 
 Examples:
-  python -m landscape.embedding sixstyles-sketch-fgmix@swa
-  python -m landscape.embedding sixstyles-sketch-erm@swa sixstyles-sketch-fgmix@swa --format svg
-  python -m landscape.embedding --plot-only figures/embedding-sixstyles-sketch-0123abcd.nc
+  python -m landscape.embedding sixstyles-sketch-fgmix-s0@swa
+  python -m landscape.embedding sixstyles-sketch-erm-s0@swa sixstyles-sketch-fgmix-s0@swa --format svg
+  python -m landscape.embedding sixstyles-sketch-fgmix-s0@swa --codes a b c d own --dry-run
 """
 
 

@@ -23,9 +23,9 @@ or RUN[@STEP|@swa]. Writes the result (.nc) with every direction's sample, and f
 finished one is not repeated. --curvature measures Hessian eigenvalues, trace and spectral density along the runs.
 
 Examples:
-  python -m landscape.flatness sixstyles-sketch-erm@swa sixstyles-sketch-fgmix@swa
-  python -m landscape.flatness sixstyles-sketch-erm@swa --gammas 5 10 15 20 --directions 100 --statistic signed
-  python -m landscape.flatness sixstyles-sketch-erm sixstyles-sketch-fgmix --curvature --scope classifier
+  python -m landscape.flatness sixstyles-sketch-erm-s0@swa sixstyles-sketch-fgmix-s0@swa
+  python -m landscape.flatness sixstyles-sketch-erm-s0@swa --gammas 5 10 15 20 --directions 100 --statistic signed
+  python -m landscape.flatness sixstyles-sketch-erm-s0 sixstyles-sketch-fgmix-s0 --curvature --scope classifier
 """
 
 
