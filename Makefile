@@ -53,8 +53,14 @@ $(VENV)/.package: pyproject.toml
 	@$(RUN) -m pip install --quiet --editable .
 	@touch $@
 
-$(VENV)/.test $(VENV)/.lint: $(VENV)/.%: $(VENV)/.package
-	@$(RUN) -m pip install --quiet --group $*
+$(VENV)/.lint: $(VENV)/.package
+	@$(RUN) -m pip install --quiet --group lint
+	@touch $@
+
+# The peer whose values are compared with ours asks for older libraries than it needs.
+$(VENV)/.test: $(VENV)/.package
+	@$(RUN) -m pip install --quiet --group test
+	@$(RUN) -m pip install --quiet --no-deps loss-landscape-3d==0.1.3 || echo "its comparison is left out of the tests"
 	@touch $@
 
 $(VENV)/.notebooks: $(VENV)/.package

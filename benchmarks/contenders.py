@@ -30,7 +30,10 @@ Values = tuple[np.ndarray, np.ndarray | None]
 Evaluate = Callable[[], Values]
 How = dict[str, Any]
 """What this package's trial chose: ``batch_size``, ``compiled``, ``channels_last``."""
-K, BATCH, DISTANCE = 7, 64, 0.5
+K, BATCH = 7, 64
+# Share of the norm of all weights that the plane reaches. Twice as far Lite0 is so ill-conditioned that any two ways of
+# computing it in float32 differ by 1e-3.
+DISTANCE = 0.25
 
 
 class Block(nn.Module):
