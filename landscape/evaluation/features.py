@@ -88,7 +88,9 @@ class FrozenFeatures:
         outputs = self.classifier.out_features if isinstance(self.classifier, nn.Linear) else 1
         size = max(1, _BUDGET // max(len(self.rows) * outputs, 1)) if linear else 1
         place = self._queue.get(key)
-        block = [key] if place is None else list(self._queue)[place : place + size]
+        # Blocks begin where they would without an interruption: a product of another shape may round otherwise.
+        first = 0 if place is None else place - place % size
+        block = [key] if place is None else list(self._queue)[first : first + size]
         self._done = {}
         for point, logits in zip(block, self._logits(block, linear), strict=True):
             loss = F.cross_entropy(logits.double(), self._labels, reduction="none")

@@ -17,7 +17,7 @@ Build = Callable[..., Evaluator]
 """Makes an evaluator from ``rows``, ``precision``, ``batch_size``, ``compiled``, ``channels_last``."""
 
 IMAGES = 192
-"""Images that a trial looks at, at most."""
+"""Images that a trial looks at, or two batches if these are more."""
 _FIRST = 32
 """Images that tell how long the work is going to take."""
 _PASS = 1.0
@@ -112,7 +112,8 @@ def choose(
     reasons = [note for note in plain.notes if "memory" in note]
     layout = True
     if each * count * passes > _WORTH_A_TRIAL:
-        rows = sample(count, int(np.clip(_PASS / each, min(2 * plain.batch_size, IMAGES), IMAGES)))
+        # Two batches at least: a part of one says nothing of an accelerator, where a batch is thousands of images.
+        rows = sample(count, int(max(min(_PASS / each, IMAGES), 2 * plain.batch_size)))
         size = plain.batch_size if reasons else batch_size
         del plain  # each holds a network
         plain = build(rows=rows, precision=precision, batch_size=size)

@@ -27,10 +27,10 @@ repeated. With --plane, one checkpoint is enough (its path's principal component
 Hessian's eigenvectors), or two, for the straight line between them.
 
 Examples:
-  python -m landscape.surface sixstyles-sketch-erm@0 sixstyles-sketch-erm@swa sixstyles-sketch-fgmix@swa
-  python -m landscape.surface sixstyles-sketch-erm@swa sixstyles-sketch-fgmix@swa --plane line
+  python -m landscape.surface sixstyles-sketch-erm-s0@0 sixstyles-sketch-erm-s0@swa sixstyles-sketch-fgmix-s0@swa
+  python -m landscape.surface sixstyles-sketch-erm-s0@swa sixstyles-sketch-fgmix-s0@swa --plane line
   python -m landscape.surface a.safetensors b.safetensors c.safetensors --model resnet18 --data images/ --target art
-  python -m landscape.surface sixstyles-sketch-erm@swa --plane pca
+  python -m landscape.surface sixstyles-sketch-erm-s0@swa --plane pca
   python -m landscape.surface --plot-only figures/demo/surface-sixstyles-sketch.nc --format svg
 """
 _COUNTS = {"through": 3, "line": 2}
@@ -217,6 +217,7 @@ def _where(options: SurfaceOptions) -> dict[str, Any]:
 
 
 def _dry_run(setting: "Setting", options: SurfaceOptions) -> None:
+    from landscape.evaluation.features import FrozenFeatures
     from landscape.surface.measure import trial
     from landscape.surface.plan import Plan
 
@@ -237,6 +238,11 @@ def _dry_run(setting: "Setting", options: SurfaceOptions) -> None:
     copies += 3 if options.batch_norm == "recomputed" else 0  # a network more, and a point in float64
     size = sum(parameter.numel() for parameter in setting.network.parameters()) * 4 / 2**20
     print(f"estimated memory: {copies * size:,.0f} MiB for weights ({copies} copies), beside the activations")
+    if options.batch_norm == "recomputed":
+        train = len(setting.task.source_rows("in"))
+        print(f"batch norm: every point passes over {train:,} training images once more; the time leaves that out")
+    if options.batch_norm == "frozen" and FrozenFeatures.fits((plan.plane.e1, plan.plane.e2)):
+        print("the points differ in the classifier alone: one pass computes its inputs, the time is far less")
     for reason in choice.reasons:
         print(f"trial: {reason}")
     for note in setting.notes:

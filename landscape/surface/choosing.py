@@ -16,11 +16,15 @@ from landscape.surface.preparation import builder
 _KEPT = ("precision", "batch_size", "compiled", "channels_last")
 
 
-def resolve_precision_of(opened: Opened, precision: PrecisionOption, device: str) -> tuple[Any, str]:
-    """What ``auto`` comes to for a network and images on this machine, and why."""
+def resolve_precision_of(opened: Opened, precision: PrecisionOption, device: str, *, progress: bool = True) -> Any:
+    """What ``auto`` comes to for a network and images on this machine; why goes to the terminal."""
     count = len(opened.task.images)
     key = f"{opened.model} {opened.image_size}"
-    return choose_precision(precision, builder(opened, device, np.arange(count)), count=count, device=device, key=key)
+    build = builder(opened, device, np.arange(count))
+    resolved, why = choose_precision(precision, build, count=count, device=device, key=key)
+    if precision == "auto" and progress:
+        print(f"trial: precision {resolved} ({why})", file=sys.stderr)
+    return resolved
 
 
 def choose_for(

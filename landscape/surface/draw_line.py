@@ -45,7 +45,7 @@ def draw_line(
     from landscape.surface.choosing import resolve_precision_of
     from landscape.surface.line import measure_line
 
-    resolved, _ = resolve_precision_of(line.opened, precision, device)
+    resolved = resolve_precision_of(line.opened, precision, device, progress=progress)
     key = digest(line.digest(), resolved)
     stem = Path(out) / (name or file_name("line", line.opened, key))
 

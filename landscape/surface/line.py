@@ -109,7 +109,7 @@ def measure_line(
     opened, task = line.opened, line.opened.task
     count, network = len(task.images), opened.network
     build = builder(opened, device, np.arange(count))
-    resolved, _ = resolve_precision_of(opened, precision, device)
+    resolved = resolve_precision_of(opened, precision, device, progress=progress)
     inputs = line.digest()
     log = Log(journal, digest(inputs, resolved))
     choice = kept_choice(log) or trial_line(
@@ -175,7 +175,7 @@ def trial_line(
 ) -> Choice:
     """How a line would be evaluated, and the seconds of one pass over the images."""
     opened, count = line.opened, len(line.opened.task.images)
-    resolved, _ = resolve_precision_of(opened, precision, device)
+    resolved = resolve_precision_of(opened, precision, device)
     return choose_for(
         opened,
         builder(opened, device, np.arange(count)),

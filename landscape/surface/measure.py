@@ -57,8 +57,8 @@ def measure(
     Args:
         plan: plane, paths and grid, and which images.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        precision: ``fp32``, ``bf16``, ``tf32`` (CUDA), ``fp64``, or ``auto``: what a trial finds fastest; what
-            it costs is measured and noted.
+        precision: ``fp32``, ``bf16``, ``tf32`` (CUDA), ``fp64``, or ``auto``: on a CPU what a trial finds fastest, on
+            CUDA bf16 where the device has it; what it costs is measured and noted.
         batch_size: images a forward pass; None: chosen by the device and, for long work, a trial.
         compiled: go through ``torch.compile``: ``on``, ``off``, or ``auto``: when a trial says that it pays.
         workers: ``none``: this process alone; ``ray``: points of the plane on Ray's workers, one thread each, with the
@@ -99,7 +99,7 @@ def _measure(
     sample = Sample.of(task, plan.options.subset, seed=(*setting.seeds, 0)[0]) if plan.options.subset else None
     rows = sample.rows if sample is not None else np.arange(len(task.images))
     build = builder(plan.setting, device, rows)
-    resolved, _ = resolve_precision_of(setting, precision, device)
+    resolved = resolve_precision_of(setting, precision, device, progress=progress)
     inputs = plan.digest()
     log = Log(journal, digest(inputs, resolved))
     choice = kept_choice(log) or _choose(
@@ -191,6 +191,7 @@ def _measure(
         "evaluation": {
             "batch_size": given,
             "compiled": evaluator.compiled,
+            "folded": evaluator.folded,
             "channels_last": choice.channels_last,
             "features_kept": frozen,
         },
@@ -219,7 +220,7 @@ def trial(
     task = plan.setting.task
     count = len(Sample.of(task, plan.options.subset).rows) if plan.options.subset else len(task.images)
     rows = np.arange(len(task.images))[:count]
-    resolved, _ = resolve_precision_of(plan.setting, precision, device)
+    resolved = resolve_precision_of(plan.setting, precision, device)
     build = builder(plan.setting, device, rows)
     return _choose(plan, build, count, precision=resolved, batch_size=batch_size, compiled=compiled, progress=False)
 

@@ -15,12 +15,14 @@ from landscape.data import normalise
 from landscape.errors import InputError
 from landscape.evaluation import Evaluator
 from landscape.evaluation import trial as trials
+from landscape.evaluation.features import FrozenFeatures
 from landscape.evaluation.trial import Choice, choose, precision_cost
 from landscape.fgmix import VARIANTS, WeightPolicy
 from landscape.mixture import Mixture
 from landscape.storage import Journal
 from landscape.surface import Surface
 from landscape.surface.measure import measure
+from landscape.surface.meter import Meter
 from landscape.surface.options import Options
 from landscape.surface.plan import Plan
 from landscape.surface.setting import Setting
@@ -121,6 +123,51 @@ def test_a_surface_over_the_classifier_alone_equals_the_ordinary_one(task, netwo
     assert surface.anchors[1].true == pytest.approx(ordinary.anchors[1].true, rel=1e-6)
 
 
+def test_a_resumed_surface_over_the_classifier_is_the_same_to_the_last_bit(
+    task, network_of, tmp_path, monkeypatch
+) -> None:
+    anchors = [dict(network_of(0).named_parameters())]
+    for seed in (1, 2):
+        other = dict(network_of(seed).named_parameters())
+        anchors.append({**anchors[0], **{name: other[name] for name in other if name.startswith("classifier.")}})
+    setting = Setting.through(
+        *[{name: p.detach() for name, p in each.items()} for each in anchors],
+        task,
+        network=network_of(0),
+        progress=False,
+    )
+    plan, journal = Plan.of(setting, points=4, progress=False), tmp_path / "journal.jsonl"
+    # Three points a product.
+    monkeypatch.setattr("landscape.evaluation.features._BUDGET", 3 * len(task.images) * 3)
+    shapes: list[int] = []
+    original = FrozenFeatures._logits
+
+    def counted(self, points, linear):
+        shapes.append(len(points))
+        return original(self, points, linear)
+
+    monkeypatch.setattr(FrozenFeatures, "_logits", counted)
+    whole = measure(plan, progress=False)
+    assert whole.about["evaluation"]["features_kept"]
+    assert shapes == [3] * 5 + [1]
+    shapes.clear()
+    at, calls = Meter.at, iter(range(1000))
+
+    def interrupted(self, *arguments):
+        if next(calls) == 8:  # three anchors and five points: in the middle of a block
+            raise KeyboardInterrupt
+        return at(self, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Meter, "at", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            measure(plan, journal=journal, progress=False)
+    shapes.clear()
+    resumed = measure(plan, journal=journal, progress=False)
+    assert resumed.values.identical(whole.values)
+    assert shapes == [3] * 4 + [1]  # the block that was begun is computed whole
+
+
 def test_what_a_trial_chose_holds_after_an_interruption(setting, tmp_path, monkeypatch) -> None:
     plan, journal = Plan.of(setting, points=2, progress=False), tmp_path / "journal.jsonl"
     monkeypatch.setattr("landscape.surface.choosing.choose", lambda *_, **__: Choice("fp32", 5, False, 1.0, ("why",)))
@@ -212,14 +259,18 @@ def test_short_work_is_not_tried_and_long_work_says_what_was(task, network_of, m
     clock[32] = clock[64] = 64.0
     choose(noted, count=count, passes=1000, batch_size=32)
     assert set(made) == {32, 64}
-    # A batch of more images than a trial looks at is taken as it is.
-    monkeypatch.setattr(trials, "IMAGES", 40)
+    # Where a batch is more than all images, it is taken as it is: its time cannot be told from a smaller one's.
+    clock[128], clock[512] = 0.5, 0.5
+    monkeypatch.setattr("landscape.evaluation.evaluator._batch_size", lambda device, side: 512)
     large = choose(build, count=count, passes=1000)
-    assert large.batch_size == 64
+    assert large.batch_size == 512
     assert not any("batch size" in why for why in large.reasons)
-    monkeypatch.undo()
-    monkeypatch.setattr(trials, "_timed", lambda evaluator, codes=False: clock[evaluator.batch_size])
-    monkeypatch.setattr(Evaluator, "can_compile", property(lambda self: False))
+    monkeypatch.setattr("landscape.evaluation.evaluator._batch_size", lambda device, side: 64)
+    # Two batches are looked at, however few images are enough otherwise.
+    made.clear()
+    monkeypatch.setattr(trials, "IMAGES", 40)
+    choose(noted, count=count, passes=1000)
+    assert max(made) == count < 128
     # What was asked for is not tried.
     assert not any("batch size" in why for why in choose(build, count=count, passes=1000, batch_size=32).reasons)
     # A network that is faster in the other layout gets it.
