@@ -51,7 +51,7 @@ def plot_fig4(
     columns = max(panels, 2)
     below = 0.15 + _LINE * len(words)
     side = theme.PAGE / columns * frame_ratio([embedding])
-    heights = [side + 0.25, legend_height(legends), *([1.95] if tall else [])]
+    heights = [side + 0.3, legend_height(legends), *([1.95] if tall else [])]
     height = sum(heights) + below
     letters = iter("abcdefghij")
     with theme.style():

@@ -46,7 +46,7 @@ def plot_fig9(
     legends = [class_legend(first, coloured=True), domain_legend(first)]
     side = min(theme.PAGE / len(embeddings) * frame_ratio(embeddings), 2.6)
     below = 0.15 + _LINE * len(words)
-    heights = [2 * (side + 0.2), legend_height(legends)]
+    heights = [2 * (side + 0.28), legend_height(legends)]
     height = sum(heights) + below
     with theme.style():
         figure = figure or new_figure(theme.PAGE, height)
