@@ -208,7 +208,7 @@ def main() -> None:
     parser.add_argument("--workload", nargs="+", default=["resnet20", "resnet18", "lite0"])
     parser.add_argument("--rounds", type=int, default=3, help="fresh processes of each contender")
     parser.add_argument("--kept", action="store_true", help="freed memory stays with the process, as in use")
-    parser.add_argument("--size", type=int, default=1024, help="MiB of the mapped file")
+    parser.add_argument("--size", type=int, default=256, help="MiB of the mapped file")
     parser.add_argument("--quick", action="store_true", help="ResNet-20 only, one process each, 4 MiB")
     parser.add_argument("--serve", default=None, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, default=None, help=argparse.SUPPRESS)
