@@ -15,6 +15,7 @@ import pytest
 
 if TYPE_CHECKING:
     from landscape.config import RunConfig
+    from landscape.data import Task
     from landscape.training import Run
 
 # Before anything imports torch. Processes that a test starts inherit all of it.
@@ -121,11 +122,30 @@ def drifting_config() -> "Callable[[Path], RunConfig]":
 
 
 @pytest.fixture(scope="session")
-def drifting_run() -> "Callable[..., Run]":
+def save_checkpoint() -> Callable[..., None]:
+    """Saves a checkpoint where training would: ``(run, task, model, algorithm, step, kind)``."""
+    from landscape.checkpoint import Checkpoint
+
+    def save(run: "Run", task: "Task", model: Any, algorithm: Any, step: int, kind: Any) -> None:
+        Checkpoint(
+            model=model,
+            algorithm=algorithm,
+            config=run.config,
+            step=step,
+            kind=kind,
+            classes=task.images.classes,
+            domains=task.images.domains,
+            split_digest=task.split.digest,
+        ).save(run.path(step, kind))
+
+    return save
+
+
+@pytest.fixture(scope="session")
+def drifting_run(save_checkpoint: Callable[..., None]) -> "Callable[..., Run]":
     """Writes a run's folder as training leaves it, with weights that drift at random from a common start."""
     import torch
 
-    from landscape.checkpoint import Checkpoint
     from landscape.data import open_task
     from landscape.fgmix import VARIANTS, WeightPolicy
     from landscape.models import build_network
@@ -157,16 +177,7 @@ def drifting_run() -> "Callable[..., Run]":
                         total[name] += parameter.detach()
                 average = {**network.state_dict(), **{name: tensor / count for name, tensor in total.items()}}
                 for kind, model in (("raw", network.state_dict()), ("swa", average)):
-                    Checkpoint(
-                        model=model,
-                        algorithm=algorithm,
-                        config=config,
-                        step=step,
-                        kind=kind,
-                        classes=task.images.classes,
-                        domains=task.images.domains,
-                        split_digest=task.split.digest,
-                    ).save(run.path(step, kind))
+                    save_checkpoint(run, task, model, algorithm, step, kind)
         return run
 
     return write

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from landscape.checkpoint import Checkpoint
 from landscape.config import MixupConfig, RunConfig
 from landscape.data import open_task
 from landscape.embedding.codes import Codes
@@ -32,7 +31,7 @@ def codes_of() -> Callable[..., Codes]:
     return make_codes
 
 
-def write_run(root: Path, config: RunConfig, drift: int) -> Run:
+def write_run(root: Path, config: RunConfig, drift: int, save_checkpoint: Callable[..., None]) -> Run:
     """A run's folder as training leaves it; its policy scales so much that many codes extrapolate."""
     run, task = Run.at(root, config), open_task(config, progress=False)
     run.write_config()
@@ -56,21 +55,14 @@ def write_run(root: Path, config: RunConfig, drift: int) -> Run:
             with torch.no_grad():
                 for parameter in network.parameters():
                     parameter += 0.02 * torch.randn_like(parameter)
-            Checkpoint(
-                model=network.state_dict(),
-                algorithm=algorithm,
-                config=config,
-                step=4,
-                kind=kind,
-                classes=task.images.classes,
-                domains=task.images.domains,
-                split_digest=task.split.digest,
-            ).save(run.path(4, kind))
+            save_checkpoint(run, task, network.state_dict(), algorithm, 4, kind)
     return run
 
 
 @pytest.fixture(scope="session")
-def workplace(tmp_path_factory: pytest.TempPathFactory, write_noise: Callable[..., Path]) -> Path:
+def workplace(
+    tmp_path_factory: pytest.TempPathFactory, write_noise: Callable[..., Path], save_checkpoint: Callable[..., None]
+) -> Path:
     root = tmp_path_factory.mktemp("embedding")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LANDSCAPE_CACHE", str(root / "cache"))
@@ -87,8 +79,8 @@ def workplace(tmp_path_factory: pytest.TempPathFactory, write_noise: Callable[..
             precision="fp32",
             mixup=MixupConfig(start=2),
         )
-        write_run(root / "checkpoints", config, 1)
-        write_run(root / "checkpoints", config.replace(algorithm="fgmix"), 2)
+        write_run(root / "checkpoints", config, 1, save_checkpoint)
+        write_run(root / "checkpoints", config.replace(algorithm="fgmix"), 2, save_checkpoint)
     return root
 
 
