@@ -70,7 +70,7 @@ def keep_freed_memory() -> bool:
 
     By default glibc maps each large block anew and gives it back when it is freed. A network's activations are such
     blocks: the system then zeroes every page of every activation map of every batch, which took a quarter of the
-    time of a forward pass of EfficientNet-Lite0 at 64 px here (230,000 page faults a pass over 1,500 images, none
+    time of a forward pass of EfficientNet-Lite0 at 64 px here (230,000 page faults a pass over 1,028 images, none
     with this; the peak stays the same). Whoever has set ``MALLOC_*`` or ``GLIBC_TUNABLES`` keeps those settings.
     """
     if platform.libc_ver()[0] != "glibc" or any(name.startswith(("MALLOC_", "GLIBC_TUNABLES")) for name in os.environ):

@@ -128,7 +128,7 @@ def choose(
         reasons.append(f"{'channels-last' if layout else 'channels-first'} (channels-first {gain:.2f} times as fast)")
     given = plain.batch_size
     if batch_size is None and given <= len(rows) and each * count * passes > _WORTH_A_TRIAL:
-        # Down to a quarter: ResNet-20's activations then stay in the second cache, which is worth a fifth of its time.
+        # Down to a quarter: the activations may then stay in the second cache.
         sizes = [size for size in (given // 4, given // 2, given, 2 * given) if 0 < size <= len(rows)]
         times = _rounds(plain, sizes, codes)
         best = int(np.argmin(times))

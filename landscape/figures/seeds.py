@@ -1,6 +1,6 @@
 """Means over trial seeds as a table, which seeds are whole, and what an interval of a difference decides."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,14 +19,12 @@ def over_seeds(table: "pd.DataFrame", by: Sequence[str], quantities: Sequence[st
         by: columns that name a group.
         quantities: columns to average.
     """
-    import pandas as pd
 
-    rows = []
-    for names, group in table.groupby(list(by), sort=False, dropna=False):
-        for quantity in quantities:
-            mean = Mean.of(group[quantity].to_numpy(dtype=np.float64))
-            rows.append((*names, quantity, mean.n, mean.value, mean.low, mean.high))
-    return pd.DataFrame(rows, columns=[*by, "quantity", "seeds", "mean", "low", "high"])
+    def row(values: "pd.Series") -> tuple[float, ...]:
+        mean = Mean.of(values.to_numpy(dtype=np.float64))
+        return mean.n, mean.value, mean.low, mean.high
+
+    return _summarised(table, by, quantities, row, ("low", "high"))
 
 
 def range_over_seeds(table: "pd.DataFrame", by: Sequence[str], quantities: Sequence[str]) -> "pd.DataFrame":
@@ -39,14 +37,30 @@ def range_over_seeds(table: "pd.DataFrame", by: Sequence[str], quantities: Seque
         by: columns that name a group.
         quantities: columns to average.
     """
+
+    def row(values: "pd.Series") -> tuple[float, ...]:
+        known = values.dropna()
+        return len(known), known.mean(), known.min(), known.max()
+
+    return _summarised(table, by, quantities, row, ("smallest", "largest"))
+
+
+def _summarised(
+    table: "pd.DataFrame",
+    by: Sequence[str],
+    quantities: Sequence[str],
+    row: "Callable[[pd.Series], tuple[float, ...]]",
+    ends: tuple[str, str],
+) -> "pd.DataFrame":
+    """A row for each group and quantity: what `row` makes of its values over seeds (number, mean, both `ends`)."""
     import pandas as pd
 
-    rows = []
-    for names, group in table.groupby(list(by), sort=False, dropna=False):
-        for quantity in quantities:
-            values = group[quantity].dropna()
-            rows.append((*names, quantity, len(values), values.mean(), values.min(), values.max()))
-    return pd.DataFrame(rows, columns=[*by, "quantity", "seeds", "mean", "smallest", "largest"])
+    rows = [
+        (*names, quantity, *row(group[quantity]))
+        for names, group in table.groupby(list(by), sort=False, dropna=False)
+        for quantity in quantities
+    ]
+    return pd.DataFrame(rows, columns=[*by, "quantity", "seeds", "mean", *ends])
 
 
 def whole_seeds(keys: Iterable[tuple[str, int]]) -> tuple[list[str], list[int]]:
