@@ -4,20 +4,6 @@
 has one function, ``make(study) -> Product``.
 """
 
-from importlib import import_module
-from typing import Any
+import lazy_loader
 
-_HOMES = {
-    "ITEMS": "landscape.figures.registry",
-    "Item": "landscape.figures.registry",
-    "Product": "landscape.figures.product",
-    "Study": "landscape.figures.study",
-}
-
-__all__ = [*_HOMES]
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'landscape.figures' has no attribute {name!r}")
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,3 @@
+from .product import Product as Product
+from .registry import ITEMS as ITEMS, Item as Item
+from .study import Study as Study
