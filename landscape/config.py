@@ -7,164 +7,68 @@ names the choice. No torch in here: ``--help`` has to answer at once.
 import dataclasses
 import json
 from dataclasses import dataclass, field
-from numbers import Integral, Real
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal
 
 import tyro
 
-from landscape.errors import InputError, unknown_choice
+from landscape.algorithms.catalogue import METHODS, find
+from landscape.algorithms.fgmix_options import MixupConfig
+from landscape.algorithms.method import Method, Options, StoredOptions
+from landscape.errors import InputError
+from landscape.fields import known, normalise, option, to_store
 from landscape.storage import digest
 
-AlgorithmName = Literal["erm", "a0", "a", "b", "c", "d", "e0", "e", "f", "fgmix"]
+__all__ = ["PRESETS", "Device", "MixupConfig", "Precision", "PresetFlag", "PresetName", "RunConfig"]
+
+ALGORITHMS = tuple(METHODS)
+DISPLAY_NAMES = {name: row.label for name, row in METHODS.items()}
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "fp32", "bf16"]
-
-ALGORITHMS: tuple[str, ...] = get_args(AlgorithmName)
-DISPLAY_NAMES = {"erm": "ERM", "fgmix": "FGMix"} | {name: name.upper() for name in ("a0", *"abcd", "e0", *"ef")}
-
-
-def _at_least(flag: str, value: float, least: float) -> None:
-    if not value >= least:
-        raise InputError(f"{flag} is {value}; expected at least {least}.")
-
-
-def _above(flag: str, value: float, bound: float) -> None:
-    if not value > bound:
-        raise InputError(f"{flag} is {value}; expected a number above {bound}.")
-
-
-def _normalise(config: Any, prefix: str = "--") -> None:
-    """Give equal configurations equal values, and so equal hashes; refuse a choice that does not exist.
-
-    Python takes 0 for 0.0 and a list for a tuple without a word, JSON writes them differently, and it refuses
-    NumPy's numbers.
-    """
-    for item in dataclasses.fields(config):
-        value = getattr(config, item.name)
-        if get_origin(item.type) is Literal and value not in get_args(item.type):
-            flag = prefix + item.name.replace("_", "-")
-            raise unknown_choice(flag, str(value), [str(choice) for choice in get_args(item.type)])
-        if item.type in (float, float | None) and isinstance(value, Real):
-            object.__setattr__(config, item.name, float(value))
-        if item.type is int and isinstance(value, Integral):
-            object.__setattr__(config, item.name, int(value))
-        if isinstance(value, list):
-            object.__setattr__(config, item.name, tuple(value))
-
-
-def _known(cls: type, values: dict[str, Any]) -> dict[str, Any]:
-    unknown = sorted(values.keys() - {item.name for item in dataclasses.fields(cls)})
-    if unknown:
-        raise InputError(
-            f"the stored configuration has unknown settings ({', '.join(unknown)}); "
-            "expected those of this version. Was it written by a newer one?"
-        )
-    return values
-
-
-@dataclass(frozen=True)
-class MixupConfig:
-    """The mixup of latent codes and its weight policy (FGMix and its variants A-F)."""
-
-    start: int = 3000
-    """T0: the first step that uses mixup; the steps before it are plain ERM (section 3.3)."""
-    codes: int = 32
-    """M: mixup codes a step (section 4.1)."""
-    domains_per_mixup: int = 0
-    """Sources mixed into one code, drawn anew for every code; 0 means all of them (section 3.4)."""
-    groups: Literal["anchor", "uniform"] = "anchor"
-    """How the class of a code is drawn: that of a random original sample, or uniform over the classes that all
-    sources have in the batch. The paper is silent."""
-    weighting: Literal["pooled", "sum"] = "pooled"
-    """Eq. 2: the mean over original and mixup codes together, or the sum of the two means. The formula pools."""
-    code_weight: float = 1.0
-    """Weight of a mixup code's loss relative to an original's."""
-    concentration: float = 1.0
-    """Variant A: concentration of the Dirichlet distribution. The paper is silent."""
-    scale_init: float = 3.0
-    """Initial scaling factor lambda of Eq. 5; the fixed one of variant D. Searched over 1, 3, 5, 8."""
-    scale_min: float | None = None
-    """Lower bound for the learned lambda; the paper states none."""
-    policy_lr: float = 1e-3
-    """Learning rate of the policy and of the discriminator. Searched over 1e-4, 1e-3, 1e-2."""
-    eta: float = 0.1
-    """Weight of the adversarial loss in Eq. 8. Searched over 0.01, 0.03, 0.1, 0.3."""
-    radius: float = 1.0
-    """gamma of Eq. 6: the distance walked in the classifier's weight space. The paper's values are lost."""
-    radius_relative: bool = False
-    """Take the radius as a fraction of the classifier's norm."""
-    directions: int = 100
-    """Random directions of Eq. 6, drawn as pairs (+u, -u)."""
-    flat_loss: Literal["signed", "squared", "absolute"] = "signed"
-    """The difference in Eq. 6. The text says "loss difference"."""
-    flat_data: Literal["pooled", "generated"] = "pooled"
-    """Codes that Eq. 6 averages over: original and generated (section 1), or generated only."""
-    activation: Literal["tanh", "relu", "leaky_relu"] = "tanh"
-    """Activation of the compatibility score. Its name is lost from the paper."""
-    depth: Literal[1, 2] = 2
-    """Hidden layers of the compatibility score, 64 wide each ("hidden sizes for both layers")."""
-    hidden: int = 64
-    """Width of the policy's and the discriminator's hidden layers."""
-    gradient_norm: Literal["none", "l2", "layernorm"] = "none"
-    """Normalisation of the gradients before the compatibility score. The paper states none."""
-    generator_loss: Literal["saturating", "non-saturating"] = "saturating"
-    """Policy side of Eq. 7: log(1 - D) as written, or -log D."""
-    momentum: float = 0.9
-    """Momentum of the moving averages behind the prior, tracked from the first step. The paper is silent."""
-
-    def __post_init__(self) -> None:
-        _normalise(self, "--mixup.")
-        _at_least("--mixup.start", self.start, 1)
-        _at_least("--mixup.codes", self.codes, 1)
-        _at_least("--mixup.directions", self.directions, 2)
-        _at_least("--mixup.domains-per-mixup", self.domains_per_mixup, 0)
-        if self.directions % 2:
-            raise InputError(f"--mixup.directions is {self.directions}; expected an even number: they come in pairs.")
-        if self.domains_per_mixup == 1:
-            raise InputError("--mixup.domains-per-mixup is 1; expected 0 (all sources) or at least 2.")
-        _at_least("--mixup.hidden", self.hidden, 1)
-        _at_least("--mixup.code-weight", self.code_weight, 0)
-        _at_least("--mixup.eta", self.eta, 0)
-        _above("--mixup.concentration", self.concentration, 0)
-        _above("--mixup.scale-init", self.scale_init, 0)
-        _above("--mixup.policy-lr", self.policy_lr, 0)
-        _above("--mixup.radius", self.radius, 0)
-        if not 0 <= self.momentum < 1:
-            raise InputError(f"--mixup.momentum is {self.momentum}; expected a number from 0 up to, not including, 1.")
 
 
 @dataclass(frozen=True)
 class RunConfig:
     """Everything that determines a training run."""
 
-    algorithm: AlgorithmName = "fgmix"
-    """erm, the variants a-f of the FGMix paper's Table 2, fgmix, or a control: a0 (copies instead of mixtures) or e0 (e
-    with lambda fixed at --mixup.scale-init)."""
+    algorithm: str = "fgmix"
+    """Method of training, by its name (python -m landscape.algorithms lists them), or your package.module:Class."""
     data: str = "sixstyles"
     """Built-in name (sixstyles, pacs, vlcs, officehome, terraincognita, domainnet), a folder domain/class/image,
     or a CSV or JSON manifest."""
     data_dir: str | None = None
     """Folder that holds the downloaded data sets, as DomainBed lays them out."""
     target: str = "sketch"
-    """The domain that training never sees."""
+    """The domain that training never sees; all others are sources."""
+    sources: tuple[str, ...] = option((), later=True)
+    """Domains to train on; none given means all but the targets. The targets are then --targets, else all others."""
+    targets: tuple[str, ...] = option((), later=True)
+    """Several domains that training never sees, each scored by itself; in place of --target."""
     domains: tuple[str, ...] = ()
     """Domains to use; none given means the data set's default."""
     seed: int = 0
     """Trial seed: splits, batches, augmentation, initialisation."""
-    steps: int = 5000
+    steps: int = option(5000, least=1)
     """Updates; step t is the t-th."""
 
-    image_size: int = 224
+    image_size: int = option(224, least=8)
     """Side of the square input in pixels."""
-    batch_size: int = 32
+    batch_size: int = option(32, least=1)
     """Images per source domain and step."""
-    augmentation: Literal["domainbed", "affine", "none"] = "domainbed"
-    """Crop, flip, colour jitter and grayscale as in DomainBed; its fast affine and colour-matrix form; or none."""
+    augmentation: Literal["domainbed", "affine", "randaugment", "none"] = "domainbed"
+    """Crop, flip, colour jitter and grayscale as in DomainBed; its fast affine and colour-matrix form; RandAugment; or
+    none."""
+    random_ops: int = option(2, least=1, later=True)
+    """RandAugment: operations drawn for an image, one after the other."""
+    magnitude: int = option(9, least=0, most=30, later=True)
+    """RandAugment: their strength, from 0 to 30."""
+    views: int = option(0, least=0, later=True)
+    """Independently augmented copies of each image in a minibatch, each a domain of its own to the method; 0: as many
+    as the method asks for, which is one for most."""
     augment_validation: bool = False
     """Augment the source validation split too, as DomainBed does."""
     sampler: Literal["uniform", "class-first"] = "uniform"
     """Draw images, or first classes and then images of them (for data with many classes, as for DomainNet)."""
-    classes_per_batch: int = 8
+    classes_per_batch: int = option(8, least=1)
     """Classes drawn by the class-first sampler. The paper's value is lost."""
     split: Literal["auto", "concept", "random", "domainbed"] = "auto"
     """80/20 split of each domain: by concept, at random per (seed, domain), or DomainBed's own rule. auto: by
@@ -176,51 +80,68 @@ class RunConfig:
     """imagenet, none, or the path of a file of weights."""
     head: Literal["linear", "nonlinear"] = "linear"
     """Classifier: one linear layer, or DomainBed's three."""
-    dropout: float = 0.0
+    dropout: float = option(0.0, least=0, below=1)
     """Dropout on the latent code."""
     batch_norm: Literal["auto", "frozen", "train"] = "auto"
     """Running statistics fixed (affine weights are still trained), or not; auto: frozen when pretrained; a network of
     your own whose running statistics are all still at their initial values is trained."""
 
-    lr: float = 5e-5
-    """Adam's learning rate."""
-    weight_decay: float = 0.0
-    """L2 term inside Adam (coupled, as in DomainBed)."""
-    swa_start: int = 100
+    lr: float = option(5e-5, above=0)
+    """The optimizer's learning rate."""
+    weight_decay: float = option(0.0, least=0)
+    """L2 term inside the optimizer (coupled, as in DomainBed): added to the gradient after any gradient rule."""
+    optimizer: Literal["adam", "sgd"] = option("adam", later=True)
+    """Adam, or SGD with momentum."""
+    momentum: float = option(0.9, least=0, below=1, later=True)
+    """SGD's momentum."""
+    schedule: Literal["constant", "cosine"] = option("constant", later=True)
+    """Learning rate over the run: constant, or along half a cosine to 0 at the last step."""
+    swa_start: int = option(100, least=1)
     """t0: the average covers the weights after steps t0 - 1, t0, t0 + 1, ..."""
 
     device: Device = "auto"
     """Where to compute."""
     precision: Precision = "auto"
     """fp32, bf16 autocast, or whichever a short trial on this hardware finds faster."""
-    record_every: int = 300
+    record_every: int = option(300, least=1)
     """Steps between recorded checkpoints; a run keeps at most 20."""
-    save_every: int = 100
+    save_every: int = option(100, least=1)
     """Steps between saves of the resume state."""
     strict: bool = False
     """Stop at the first unreadable image instead of leaving it out."""
 
     mixup: MixupConfig = field(default_factory=MixupConfig)
     """The mixup of latent codes and its weight policy."""
+    options: Options = field(default_factory=Options)
+    """Settings of the chosen method."""
 
     def __post_init__(self) -> None:
-        _normalise(self)
-        _at_least("--steps", self.steps, 1)
-        _at_least("--batch-size", self.batch_size, 1)
-        _at_least("--image-size", self.image_size, 8)
-        _at_least("--swa-start", self.swa_start, 1)
-        _at_least("--record-every", self.record_every, 1)
-        _at_least("--save-every", self.save_every, 1)
-        if not 0 <= self.dropout < 1:
-            raise InputError(f"--dropout is {self.dropout}; expected a number from 0 up to, not including, 1.")
-        _above("--lr", self.lr, 0)
-        _at_least("--weight-decay", self.weight_decay, 0)
-        _at_least("--classes-per-batch", self.classes_per_batch, 1)
+        normalise(self)
+        self._take_options()
+        if self.targets and self.target not in self.targets:
+            object.__setattr__(self, "target", self.targets[0])
         if self.recorded_points > 20:
             raise InputError(
                 f"--record-every {self.record_every} makes {self.recorded_points} checkpoints over {self.steps} steps; "
                 f"a run keeps at most 20. Try --record-every {-(-self.steps // 19)}."
             )
+
+    def _take_options(self) -> None:
+        """Default settings where none are given; FGMix's own are the mixup's."""
+        wanted, given = self.method.options, self.options
+        if isinstance(given, MixupConfig):
+            object.__setattr__(self, "mixup", given)
+        if given is None or type(given) is Options or isinstance(given, MixupConfig):
+            object.__setattr__(self, "options", Options() if wanted is MixupConfig else wanted())
+        elif not isinstance(given, wanted) and wanted is not StoredOptions:
+            raise InputError(
+                f"the settings of {self.algorithm} are {wanted.__name__}, but {type(given).__name__} were given."
+            )
+
+    @property
+    def method(self) -> Method:
+        """The algorithm's row of the catalogue."""
+        return find(self.algorithm)
 
     @property
     def recorded_points(self) -> int:
@@ -228,41 +149,64 @@ class RunConfig:
         return 1 + -(-self.steps // self.record_every)
 
     @property
+    def views_per_image(self) -> int:
+        """Augmented copies of each image in a minibatch."""
+        return self.views or self.method.views
+
+    @property
     def uses_mixup(self) -> bool:
-        """Whether the algorithm ever mixes."""
-        return self.algorithm != "erm"
+        """Whether the algorithm ever mixes latent codes with a weight policy: FGMix and its variants."""
+        return self.method.options is MixupConfig
 
     @property
     def trunk_steps(self) -> int:
-        """Updates that all algorithms share: the state after step T0 - 1."""
-        return min(self.mixup.start - 1, self.steps)
+        """Updates that the algorithm shares with others: of most none, of ERM and FGMix those before T0."""
+        # A schedule stretches over the whole run, so that the first steps of two runs differ.
+        shared = self.method.trunk and self.schedule == "constant"
+        return min(self.mixup.start - 1, self.steps) if shared else 0
 
     def replace(self, **changes: Any) -> "RunConfig":
-        """A copy with some fields changed."""
+        """A copy with some fields changed; another algorithm comes with its own default settings."""
+        if changes.get("algorithm", self.algorithm) != self.algorithm:
+            changes = {"options": None, **changes}
         return dataclasses.replace(self, **changes)
 
     def to_dict(self) -> dict[str, Any]:
         """Nested plain values, for JSON."""
-        return dataclasses.asdict(self)
+        values = to_store(self)
+        options = values.pop("options")
+        options = dict(options["values"]) if isinstance(self.options, StoredOptions) else options
+        return {**values, "options": options} if options else values
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "RunConfig":
-        """The inverse of :meth:`to_dict`."""
-        values = dict(_known(cls, values))
-        values["mixup"] = MixupConfig(**_known(MixupConfig, values.get("mixup", {})))
+        """The inverse of :meth:`to_dict`; it imports nothing of the user's own."""
+        values = known(cls, values)
+        values["mixup"] = MixupConfig(**known(MixupConfig, values.get("mixup", {})))
+        if stored := values.get("options"):
+            row = find(values["algorithm"])
+            if row.options is StoredOptions:
+                values["options"] = StoredOptions(tuple((name, _frozen(value)) for name, value in stored.items()))
+            else:
+                values["options"] = row.options(**known(row.options, stored))
         return cls(**values)
 
     def identity(self) -> dict[str, Any]:
         """The values that the run's bits depend on: no step count, device or recording.
 
-        `precision` must have been resolved (not ``auto``) before a run is named by it. ERM's identity leaves
-        out the mixup's settings except the momentum of the tracked feature moments.
+        `precision` must have been resolved (not ``auto``) before a run is named by it. The mixup's settings are
+        FGMix's; of them a run that it may branch from has the momentum of the tracked feature moments. Settings that
+        came later than the first runs are in here only where they differ from their default.
         """
         values = self.to_dict()
         for name in ("steps", "device", "record_every", "save_every", "strict", "data_dir"):
             del values[name]
         if not self.uses_mixup:
-            values["mixup"] = {"momentum": self.mixup.momentum}
+            del values["mixup"]
+            if self.method.trunk:
+                values["mixup"] = {"momentum": self.mixup.momentum}
+        if self.schedule != "constant":
+            values["steps"] = self.steps
         return values
 
     def hash(self) -> str:
@@ -274,6 +218,11 @@ class RunConfig:
         values = self.replace(algorithm="erm").identity()
         values["algorithm"] = "trunk"
         return digest(json.dumps(values, sort_keys=True))[:8]
+
+
+def _frozen(value: Any) -> Any:
+    """JSON's lists as tuples, which can be hashed."""
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
 PresetName = Literal["quick", "full", "paper", "domainbed-2020", "domainbed-2024", "swad"]

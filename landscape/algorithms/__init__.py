@@ -1,7 +1,8 @@
-"""One training objective a file, one small interface, one registry."""
+"""Training methods: a catalogue with a row each, one small interface, and the parts that methods are composed of.
 
-from landscape.algorithms.erm import ERM
-from landscape.algorithms.fgmix import FGMix
-from landscape.algorithms.registry import build_algorithm
+The catalogue loads no torch; the names below are loaded when they are first used.
+"""
 
-__all__ = ["ERM", "FGMix", "build_algorithm"]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

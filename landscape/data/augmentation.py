@@ -6,12 +6,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from landscape.config import RunConfig
 from landscape.data.affine import affine_jitter
 from landscape.data.images import DomainImages
 from landscape.data.jitter import draw_jitter, jitter_images
+from landscape.data.randaugment import RandAugment, randaugment
 from landscape.seeding import numpy_generator
 
-Augmentation = Literal["domainbed", "affine", "none"]
+Augmentation = Literal["domainbed", "affine", "none"] | RandAugment
+
+
+def augmentation_of(config: RunConfig) -> Augmentation:
+    """The augmentation that a configuration names, with its settings."""
+    if config.augmentation == "randaugment":
+        return RandAugment(config.random_ops, config.magnitude)
+    return config.augmentation
 
 
 def augment(
@@ -27,7 +36,7 @@ def augment(
         pixels: (B, S, S, 3) uint8, not a read-only array.
         generator: all draws of the batch come from it, in one order whatever the device.
         augmentation: ``domainbed`` (torchvision's functions on the CPU), ``affine`` (the same draws as affine maps, on
-            the device) or ``none``.
+            the device), a :class:`~landscape.data.randaugment.RandAugment` or ``none``.
         device: where the result is wanted.
 
     Returns:
@@ -36,6 +45,8 @@ def augment(
     count, size = pixels.shape[:2]
     if augmentation == "domainbed":
         pixels = jitter_images(pixels, draw_jitter(count, size, generator))
+    if isinstance(augmentation, RandAugment):
+        pixels = randaugment(pixels, augmentation, generator)
     images = torch.from_numpy(pixels).to(device)
     if augmentation == "affine":
         images = affine_jitter(images, draw_jitter(count, size, generator))
@@ -56,6 +67,14 @@ def augmented_pixels(
     pixels = images.pixels
     if augmentation == "none":
         return pixels[rows]
+    if isinstance(augmentation, RandAugment):
+        copies = [
+            randaugment(
+                pixels[row : row + 1], augmentation, numpy_generator(seed, "augmentation", "validation", int(row))
+            )
+            for row in rows
+        ]
+        return np.concatenate(copies)
     jitter = draw_jitter(len(images), pixels.shape[1], numpy_generator(seed, "augmentation", "validation"))
     result = np.empty((len(rows), *pixels.shape[1:]), dtype=np.uint8)
     for start in range(0, len(rows), 256):

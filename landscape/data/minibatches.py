@@ -21,14 +21,19 @@ _AHEAD = 2
 
 @dataclass(frozen=True, eq=False)
 class Minibatch:
-    """B images of each of the n source domains, in the task's order of sources."""
+    """B images of each of n domains: the sources in the task's order, or augmented views of them."""
 
     images: Tensor
     """(n, B, 3, S, S) float32, augmented and normalised; the n B images lie channels last in memory."""
     labels: Tensor
-    """(n, B) int64."""
+    """(n, B) int64; a method's inputs may hand on (n, B, K) shares of the classes."""
     rows: np.ndarray
     """(n, B) int64 rows of the task's images."""
+
+    def only(self, domain: int) -> "Minibatch":
+        """The part of one domain: n is 1."""
+        part = slice(domain, domain + 1)
+        return Minibatch(self.images[part], self.labels[part], self.rows[part])
 
 
 class Minibatches:
@@ -44,6 +49,8 @@ class Minibatches:
         mean: the network's input normalisation, in units of pixel / 255.
         std: likewise.
         augmentation: see :func:`landscape.data.augmentation.augment`.
+        views: independently augmented copies of each image, each a domain of its own in the minibatch: n is the number
+            of sources times this, a source's views side by side.
         sampler: ``uniform`` draws images. ``class-first`` draws classes that every source has, uniformly and without
             replacement, then each source's images uniformly among its images of those classes. It is meant for data
             with many classes, where images drawn uniformly would hardly share a class (FGMix's choice for DomainNet).
@@ -63,19 +70,22 @@ class Minibatches:
         mean: Sequence[float],
         std: Sequence[float],
         augmentation: Augmentation = "domainbed",
+        views: int = 1,
         sampler: Literal["uniform", "class-first"] = "uniform",
         classes_per_batch: int = 8,
         device: torch.device | str = "cpu",
     ) -> None:
-        if batch_size < 1 or classes_per_batch < 1:
+        if batch_size < 1 or classes_per_batch < 1 or views < 1:
             raise InputError(
-                f"batch size {batch_size} and classes per batch {classes_per_batch}: expected at least 1 of each."
+                f"batch size {batch_size}, classes per batch {classes_per_batch} and views {views}: expected at least "
+                "1 of each."
             )
         self.task = task
         self.batch_size = batch_size
         self.seed = seed
         self.mean, self.std = tuple(mean), tuple(std)
         self.augmentation: Augmentation = augmentation
+        self.views = views
         self.sampler = sampler
         self.device = torch.device(device)
         self._rows = [task.rows(source, "in") for source in task.sources]
@@ -99,14 +109,15 @@ class Minibatches:
         self._classes_per_batch = min(classes_per_batch, len(self._common), self.batch_size)
 
     def rows(self, step: int) -> np.ndarray:
-        """(n, B) int64 rows of the images drawn at a step."""
+        """(n, B) int64 rows of the images drawn at a step, the views of a source the same."""
         generator = numpy_generator(self.seed, "data", step)
         if self.sampler == "uniform":
             pools = self._rows
         else:
             chosen = generator.choice(self._common, self._classes_per_batch, replace=False)
             pools = [np.concatenate([source[k] for k in chosen]) for source in self._by_class]
-        return np.stack([pool[generator.integers(0, len(pool), self.batch_size)] for pool in pools])
+        drawn = np.stack([pool[generator.integers(0, len(pool), self.batch_size)] for pool in pools])
+        return np.repeat(drawn, self.views, axis=0)
 
     def at(self, step: int) -> Minibatch:
         """The minibatches of a step. Steps may be asked for in any order and from any thread."""

@@ -1,15 +1,13 @@
 """The user's own network, by ``package.module:function``."""
 
-import importlib
 import inspect
-import os
-import sys
 from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor, nn
 
-from landscape.errors import InputError, unknown_choice
+from landscape.errors import InputError
+from landscape.imported import imported
 from landscape.models.network import IMAGENET_MEAN, IMAGENET_STD, BatchNorm, Network, colour
 
 
@@ -90,27 +88,7 @@ def find_function(reference: str) -> Callable[[int], Any]:
     Raises:
         InputError: not of this form, not importable, no such function, or it does not take the number of classes.
     """
-    module_name, _, name = reference.partition(":")
-    if not module_name or not name:
-        raise InputError(f"--model {reference!r} is not of the form package.module:function.")
-    here = os.getcwd()
-    added = here not in sys.path
-    if added:
-        sys.path.insert(0, here)
-    try:
-        module = importlib.import_module(module_name)
-    except Exception as error:
-        raise InputError(
-            f"cannot import {module_name!r} for --model {reference}: {type(error).__name__}: {error}. "
-            f"Python searched its installed packages and the current folder, {here}."
-        ) from error
-    finally:
-        if added:
-            sys.path.remove(here)
-    function = getattr(module, name, None)
-    if function is None:
-        candidates = [known for known, value in vars(module).items() if callable(value) and not known.startswith("_")]
-        raise unknown_choice(f"function of {module_name}", name, candidates or ["(it defines none)"])
+    function = imported(reference, "--model", "function")
     if not callable(function):
         raise InputError(f"{reference} is a {type(function).__name__}; expected a function that returns a network.")
     try:

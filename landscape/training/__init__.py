@@ -1,6 +1,7 @@
 """Training: a straight loop, runs that resume by themselves, weight averaging, recording."""
 
-from landscape.training.engine import TrainingDiverged, locate, plan, train
+from landscape.training.checks import TrainingDiverged
+from landscape.training.engine import locate, plan, train
 from landscape.training.run import Run, resolve
 from landscape.training.summary import evaluations, select, summarise
 

@@ -4,38 +4,33 @@ from landscape import PRESETS, train
 run = train(PRESETS["quick"].replace(algorithm="fgmix"))
 """
 
-import json
-import math
-import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from itertools import combinations
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from landscape.algorithms import ERM, build_algorithm
-from landscape.config import DISPLAY_NAMES, RunConfig
-from landscape.data import DomainImages, Minibatches, Task, normalise, open_task
+from landscape.algorithms import Algorithm, Facts, build_algorithm
+from landscape.algorithms.method import StoredOptions, own_method
+from landscape.config import RunConfig
+from landscape.data import DomainImages, Minibatches, Task, augmentation_of, normalise, open_task, spelled_out
 from landscape.data.images import list_images
-from landscape.data.listing import Listing, domain_name
-from landscape.errors import InputError
+from landscape.data.listing import Listing
+from landscape.data.task import domains_of
+from landscape.fields import known
 from landscape.hardware import resolve_device, resolve_precision, step_timer, to_channels_last
 from landscape.models import Network, build_network
 from landscape.seeding import torch_seed
 from landscape.training.averaging import WeightAverage
+from landscape.training.checks import check_finite, check_method, check_same_data, check_steps, check_weights
+from landscape.training.guard import exclusive, stop_on_signal
 from landscape.training.recorder import Recorder
 from landscape.training.run import Run
 from landscape.training.state import load_state, save_state, saved_step
-
-
-class TrainingDiverged(InputError):
-    """The loss or the weights are not finite any more."""
 
 
 def train(
@@ -63,14 +58,17 @@ def train(
         TrainingDiverged: a loss was not finite.
         KeyboardInterrupt: interrupted; the state was saved.
     """
-    task = task or open_task(config, progress=progress)
-    check_mixable(config, task)
+    if task is None:
+        check_run(config, list_images(config.data, data_dir=config.data_dir, domains=config.domains))
+        task = open_task(config, progress=progress)
+    else:
+        check_run(config, task.images, ~task.split.held_out)
     run = locate(config, root=root, share_trunk=share_trunk, images=task.images)
     for existing in (run, run.trunk):
-        _check_same_data(existing, task)
+        check_same_data(existing, task)
     if run.is_done():
         return replace(Run.open(run.folder), config=run.config)
-    _check_steps(run)
+    check_steps(run)
     for source, classes in task.missing_classes.items():
         print(f"note: {source} has no training image of {', '.join(classes)}", file=sys.stderr)
     if (trunk := _missing_trunk(run)) is not None:
@@ -82,12 +80,22 @@ def train(
 
 
 def plan(config: RunConfig, *, root: Path | str = "checkpoints", share_trunk: bool = True) -> str:
-    """What :func:`train` would do, in a few lines."""
-    run = locate(config, root=root, share_trunk=share_trunk)
-    lines = [f"run:   {run.folder}"]
+    """What :func:`train` would do, in a few lines.
+
+    Raises:
+        InputError: what :func:`train` would refuse before its first step, as far as that shows without decoding images.
+    """
+    listing = list_images(config.data, data_dir=config.data_dir, domains=config.domains)
+    sources = check_run(config, listing)
+    run = locate(config, root=root, share_trunk=share_trunk, images=listing)
+    lines = [
+        f"data:  {listing.name}, {len(listing.classes)} classes; {', '.join(sources)} to train on, "
+        f"{', '.join(run.config.targets or (run.config.target,))} unseen",
+        f"run:   {run.folder}",
+    ]
     if run.is_done():
-        return f"{lines[0]}\nfinished: nothing to do"
-    _check_steps(run)
+        return "\n".join([*lines, "finished: nothing to do"])
+    check_steps(run)
     done = saved_step(run.resume_path)
     if (trunk := _missing_trunk(run)) is not None:
         known = [step for step in (saved_step(trunk.resume_path), *trunk.states()) if step < run.branch_step]
@@ -115,12 +123,8 @@ def locate(
     """
     images = images or list_images(config.data, data_dir=config.data_dir, domains=config.domains)
     data = config.data.lower() if config.data.lower() == images.name.lower() else str(Path(config.data))
-    names = {
-        name: domain_name(name, images.domains, images.aliases, kind="domain")
-        for name in (config.target, *config.domains)
-    }
-    domains = tuple(names[name] for name in config.domains)
-    config = resolve_hardware(config.replace(data=data, target=names[config.target], domains=domains))
+    config = with_own_options(spelled_out(config.replace(data=data), images))
+    config = resolve_hardware(config)
     trunk = Run.at(root, config, is_trunk=True) if share_trunk and config.trunk_steps > 0 else None
     run = Run.at(root, config, trunk)
     if run.resume_path.is_file():  # an interrupted run keeps the beginning that it has
@@ -129,47 +133,29 @@ def locate(
     return run
 
 
-def check_mixable(config: RunConfig, task: Task) -> None:
-    """Whether there is anything to mix.
+def check_run(config: RunConfig, images: DomainImages | Listing, trained: np.ndarray | bool = True) -> tuple[str, ...]:
+    """What a method needs of domains, classes and network: seen before an image is decoded or a step is done.
+
+    Args:
+        config: the run.
+        images: all images; a listing will do.
+        trained: (N,) bool: those to train on, as far as that is known.
+
+    Returns:
+        The sources.
 
     Raises:
-        InputError: one source only, fewer sources than a code is mixed from, or no class that two sources share.
+        InputError: something is lacking.
     """
-    if not config.uses_mixup:
-        return
-    name, sources = DISPLAY_NAMES[config.algorithm], task.sources
-    if len(sources) < 2:
-        raise InputError(f"{name} mixes images of different sources, but {sources[0]} is the only one; try erm.")
-    if config.mixup.domains_per_mixup > len(sources):
-        raise InputError(
-            f"--mixup.domains-per-mixup is {config.mixup.domains_per_mixup}, but there are {len(sources)} sources."
-        )
-    seen = [set(task.images.labels[task.rows(source, "in")].tolist()) for source in sources]
-    if not any(first & second for first, second in combinations(seen, 2)):
-        raise InputError(f"{name} mixes images of one class from different sources, but no two sources share a class.")
-
-
-def _check_same_data(run: Run | None, task: Task) -> None:
-    """Images that changed since a run began would make it a mixture of two."""
-    if run is None or not (run.folder / "config.json").is_file():
-        return
-    stored = json.loads((run.folder / "config.json").read_text())["task"]["split_digest"]
-    if stored != task.split.digest:
-        raise InputError(
-            f"the images of {task.images.name} or their split have changed since {run.folder} was trained; "
-            "restore them, give another --root, or delete that folder."
-        )
-
-
-def _check_steps(run: Run) -> None:
-    """A run that is further than what is asked for is not cut back."""
-    further = max([saved_step(run.resume_path), *(step for step, _ in run.recorded("raw"))])
-    if further > run.config.steps:
-        steps = ", ".join(str(step) for step, _ in run.recorded("raw"))
-        raise InputError(
-            f"{run.folder} is {further} steps long already and has no checkpoint at step {run.config.steps}; "
-            f"ask for a step that was recorded ({steps}), or for more than {further}."
-        )
+    config = with_own_options(spelled_out(config, images))
+    sources, _ = domains_of(images, config.sources, config.targets or (config.target,))
+    rows = {source: (images.domain == images.domains.index(source)) & trained for source in sources}
+    check_method(config, {source: set(images.labels[chosen].tolist()) for source, chosen in rows.items()})
+    counts = tuple(int(chosen.sum()) for chosen in rows.values())
+    facts = Facts(sources, images.classes, counts, config.views_per_image)
+    with torch_seed(config.seed, "policy"):
+        build_algorithm(architecture(config, len(images.classes)), config, facts)
+    return sources
 
 
 def _missing_trunk(run: Run) -> Run | None:
@@ -185,9 +171,9 @@ def _train(run: Run, task: Task, *, progress: bool, is_trunk: bool = False) -> N
     device = next(network.parameters()).device
     network.check(normalise(task.images.pixels[:2], network.mean, network.std).to(device))
     with torch_seed(config.seed, "policy"):
-        algorithm = build_algorithm(network, config)
+        algorithm = build_algorithm(network, config, Facts.of(task, config))
     average = WeightAverage(network, start=config.swa_start)
-    with _exclusive(run), _stop_on_signal() as stop:
+    with exclusive(run), stop_on_signal() as stop:
         if config.steps in run.states() if is_trunk else run.is_done():
             return  # another process was faster
         # A trunk that is further already is gone through again for the state that it has not kept.
@@ -204,13 +190,13 @@ def _train(run: Run, task: Task, *, progress: bool, is_trunk: bool = False) -> N
                 recorder.record(0)
         batches = minibatches(task, config, network, algorithm.device)
         network.train()
-        name = "trunk" if is_trunk else DISPLAY_NAMES[config.algorithm]
+        name = "trunk" if is_trunk else config.method.label
         with tqdm(total=config.steps, initial=done, desc=name, unit="step", disable=not progress) as bar:
             for step, batch in batches.prefetch(done + 1, config.steps + 1):
                 began = time.perf_counter()
                 with torch_seed(config.seed, "dropout", step):
                     metrics = _to_floats(algorithm.update(batch, step))  # the step's one synchronisation point
-                _check_finite(metrics["loss"], step, run)
+                check_finite(metrics["loss"], step, run)
                 average.update(network, step)
                 bar.set_postfix_str(f"loss {metrics['loss']:.3f}", refresh=False)
                 bar.update()
@@ -219,10 +205,10 @@ def _train(run: Run, task: Task, *, progress: bool, is_trunk: bool = False) -> N
                     seconds = time.perf_counter() - began
                     run.journal.append({"step": step, "event": "step", **metrics, "seconds": seconds})
                     if step % config.record_every == 0 or (last and not is_trunk):
-                        _check_weights(network, step, run)
+                        check_weights(network, step, run)
                         recorder.record(step)
                 if not last and (step % config.save_every == 0 or stop.requested):
-                    _check_weights(network, step, run)
+                    check_weights(network, step, run)
                     save_state(save_path, step, algorithm, average)
                 if stop.requested and not last:
                     raise _interrupted(step, config.steps)
@@ -261,7 +247,8 @@ def minibatches(task: Task, config: RunConfig, network: Network, device: torch.d
         seed=config.seed,
         mean=network.mean,
         std=network.std,
-        augmentation=config.augmentation,
+        augmentation=augmentation_of(config),
+        views=config.views_per_image,
         sampler=config.sampler,
         classes_per_batch=config.classes_per_batch,
         device=str(device),
@@ -271,18 +258,34 @@ def minibatches(task: Task, config: RunConfig, network: Network, device: torch.d
 def resolve_hardware(config: RunConfig) -> RunConfig:
     """Replace ``precision="auto"`` by what this hardware is faster in; it is part of a run's identity."""
     device = resolve_device(config.device)
-    trial = step_timer(lambda: _architecture(config), config.image_size)
+    trial = step_timer(lambda: architecture(config), config.image_size)
     choice = resolve_precision(config.precision, device, trial, key=f"train {config.model} {config.image_size}")
     return config.replace(precision=choice.precision)
 
 
-def _architecture(config: RunConfig) -> Network:
-    """The network's shapes, for timing: weights and classes do not matter."""
+def architecture(config: RunConfig, num_classes: int = 10) -> Network:
+    """The network's shapes, where its weights do not matter."""
     own = ":" in config.model and not config.model.startswith("timm:")
-    return build_network(config.model, num_classes=10, weights=config.weights if own else "none")
+    with torch_seed(0, "model"):  # the global generator is left as it was
+        return build_network(
+            config.model,
+            num_classes=num_classes,
+            weights=config.weights if own else "none",
+            head=config.head,
+            batch_norm=config.batch_norm,
+        )
 
 
-def _restore(run: Run, algorithm: ERM, average: WeightAverage, is_trunk: bool) -> int:
+def with_own_options(config: RunConfig) -> RunConfig:
+    """For a method of the user's own: its class is imported, and what was given or stored becomes its settings."""
+    if not isinstance(config.options, StoredOptions):
+        return config
+    options = own_method(config.algorithm, load=True).options
+    given = known(options, dict(config.options.values))
+    return config.replace(options=options(**given))
+
+
+def _restore(run: Run, algorithm: Algorithm, average: WeightAverage, is_trunk: bool) -> int:
     """Go on from the run's own state, else from the trunk's; returns the number of updates done."""
     saved = [run.resume_path] if not is_trunk else [run.resume_path, *run.folder.glob("state-*.safetensors")]
     known = {saved_step(path): path for path in saved}
@@ -290,7 +293,7 @@ def _restore(run: Run, algorithm: ERM, average: WeightAverage, is_trunk: bool) -
     if usable:
         return load_state(known[max(usable)], algorithm, average)
     if run.trunk:
-        return load_state(run.trunk.state_path(run.branch_step), algorithm, average)
+        return load_state(run.trunk.state_path(run.branch_step), algorithm, average, partial=True)
     return 0
 
 
@@ -305,7 +308,8 @@ def _about(task: Task) -> dict[str, object]:
             "data_digest": task.images.digest,
             "domains": list(task.images.domains),
             "classes": list(task.images.classes),
-            "target": task.target,
+            "target": task.targets[0],
+            **({"sources": list(task.sources), "targets": list(task.targets)} if len(task.targets) > 1 else {}),
             "split_rule": task.split.rule,
             "split_digest": task.split.digest,
             "images": {
@@ -319,70 +323,3 @@ def _about(task: Task) -> dict[str, object]:
 def _to_floats(metrics: dict[str, Tensor]) -> dict[str, float]:
     values = torch.stack([value.detach().double().reshape(()) for value in metrics.values()])
     return dict(zip(metrics, values.tolist(), strict=True))
-
-
-def _check_finite(loss: float, step: int, run: Run) -> None:
-    if not math.isfinite(loss):
-        raise _diverged(f"the loss became {loss} at step {step}", run)
-
-
-def _check_weights(network: torch.nn.Module, step: int, run: Run) -> None:
-    if not all(bool(torch.isfinite(p).all()) for p in network.parameters()):
-        raise _diverged(f"weights became infinite or not a number at step {step}", run)
-
-
-def _diverged(what: str, run: Run) -> TrainingDiverged:
-    recorded = run.checkpoints()
-    last = f"the last good checkpoint is {recorded[-1][1]}" if recorded else "no checkpoint was recorded before it"
-    hint = "Try a smaller --lr"
-    if run.config.uses_mixup:
-        hint += ", a smaller --mixup.scale-init or a larger --mixup.eta (less extrapolation)"
-    if run.config.precision == "bf16":
-        hint += ", or --precision fp32"
-    return TrainingDiverged(f"{what}; {last}. {hint}.")
-
-
-class _Stop:
-    requested = False
-
-
-@contextmanager
-def _stop_on_signal() -> Iterator[_Stop]:
-    """Turn the first Ctrl-C or SIGTERM into a request to stop after the running step; the second stops at once."""
-    stop = _Stop()
-    previous = {}
-
-    def handle(number: int, frame: object) -> None:
-        if stop.requested:
-            raise KeyboardInterrupt
-        stop.requested = True
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        try:
-            previous[number] = signal.signal(number, handle)
-        except ValueError:  # not the main thread: the caller's business
-            break
-    try:
-        yield stop
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def _exclusive(run: Run) -> Iterator[None]:
-    """One process a run: a lock that the system releases however the process ends."""
-    run.folder.mkdir(parents=True, exist_ok=True)
-    try:
-        import fcntl
-    except ImportError:  # not a POSIX system
-        yield
-        return
-    with open(run.folder / ".lock", "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise InputError(
-                f"another process is training {run.folder}; wait for it, or give another --root."
-            ) from error
-        yield

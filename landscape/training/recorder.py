@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from landscape.algorithms import ERM
+from landscape.algorithms import Algorithm
 from landscape.checkpoint import Checkpoint
-from landscape.data import Task, augmented_pixels, normalise
+from landscape.data import Task, augmentation_of, augmented_pixels, normalise
 from landscape.evaluation import Evaluator, scores
 from landscape.models import Network
 from landscape.seeding import torch_seed
@@ -30,14 +30,17 @@ class Recorder:
         average: its network is the SWA iterate.
     """
 
-    def __init__(self, run: Run, task: Task, algorithm: ERM, average: WeightAverage) -> None:
+    def __init__(self, run: Run, task: Task, algorithm: Algorithm, average: WeightAverage) -> None:
         self.run, self.task, self.algorithm, self.average = run, task, algorithm, average
         config = run.config
-        validation, target = task.source_rows("out"), task.target_rows()
+        validation = task.source_rows("out")
+        target = np.concatenate([task.target_rows(name) for name in task.targets])
         self.rows = np.concatenate([validation, target])
         pixels, labels, rows = task.images.pixels, task.images.labels, self.rows
         if config.augment_validation:
-            augmented = augmented_pixels(task.images, validation, seed=config.seed, augmentation=config.augmentation)
+            augmented = augmented_pixels(
+                task.images, validation, seed=config.seed, augmentation=augmentation_of(config)
+            )
             pixels, labels = np.concatenate([augmented, pixels[target]]), labels[rows]
             rows = np.arange(len(rows))
         self.evaluator = Evaluator(
@@ -80,6 +83,8 @@ class Recorder:
 def task_scores(loss: np.ndarray, correct: np.ndarray, task: Task, rows: np.ndarray) -> dict[str, Any]:
     """Scores of per-image results: source validation (mean over domains), target, seen and unseen concepts.
 
+    Of several targets ``target`` is the mean over them too, and ``target_per_domain`` has each.
+
     Args:
         loss: (n,) nats.
         correct: (n,) bool.
@@ -87,27 +92,33 @@ def task_scores(loss: np.ndarray, correct: np.ndarray, task: Task, rows: np.ndar
         rows: (n,) image indices.
     """
     labels, domain = task.images.labels[rows], task.images.domain[rows]
-    held_out, target = task.split.held_out[rows], task.images.domains.index(task.target)
+    held_out, seen = task.split.held_out[rows], task.seen()
 
-    def part(chosen: np.ndarray) -> dict[str, float]:
-        return scores(loss[chosen], correct[chosen], labels[chosen])
+    def part(name: str, chosen: np.ndarray | bool = True) -> dict[str, float]:
+        which = (domain == task.images.domains.index(name)) & chosen
+        return scores(loss[which], correct[which], labels[which])
 
-    per_domain = {name: part((domain == task.images.domains.index(name)) & held_out) for name in task.sources}
-    # A small source may have no held-out image; the mean is over those that have.
-    judged = [values for values in per_domain.values() if values["n"]]
-    result: dict[str, Any] = {
-        "validation": {
-            name: float(np.mean([values[name] for values in judged])) if judged else np.nan
-            for name in ("accuracy", "balanced_accuracy", "loss")
-        },
-        "validation_per_domain": per_domain,
-        "target": part(domain == target),
-    }
-    seen = task.seen()
+    per_domain = {name: part(name, held_out) for name in task.sources}
+    validation = _mean(per_domain)
+    del validation["n"]
+    result: dict[str, Any] = {"validation": validation, "validation_per_domain": per_domain}
+    parts: dict[str, np.ndarray | bool] = {"target": True}
     if seen is not None:
-        result["target_seen"] = part((domain == target) & seen[rows])
-        result["target_unseen"] = part((domain == target) & ~seen[rows])
+        parts |= {"target_seen": seen[rows], "target_unseen": ~seen[rows]}
+    for word, chosen in parts.items():
+        per_target = {name: part(name, chosen) for name in task.targets}
+        result[word] = per_target[task.targets[0]] if len(per_target) == 1 else _mean(per_target)
+        if len(per_target) > 1:
+            result[f"{word}_per_domain"] = per_target
     return result
+
+
+def _mean(per_domain: dict[str, dict[str, float]]) -> dict[str, float]:
+    """The mean over the domains that have an image (a small source may have none held out), and all images' number."""
+    judged = [values for values in per_domain.values() if values["n"]]
+    names = ("accuracy", "balanced_accuracy", "loss")
+    mean = {name: float(np.mean([values[name] for values in judged])) if judged else np.nan for name in names}
+    return {**mean, "n": sum(values["n"] for values in judged)}
 
 
 def training_batches(task: Task, network: Network) -> Iterator[Tensor]:

@@ -19,6 +19,8 @@ _FILE = {"raw": "step", "swa": "swa"}
 class Run:
     """A folder ``<data>-<target>-<algorithm>-s<seed>-<hash>`` that training writes and analysis reads.
 
+    A run of several targets, or of some of the other domains only, has ``from-<sources>`` in place of the target.
+
     Attributes:
         folder: where it is.
         config: what determines it, with the precision resolved.
@@ -38,9 +40,10 @@ class Run:
             raise ValueError("a run is named by its resolved precision; resolve it first")
         name = "trunk" if is_trunk else config.algorithm
         code = config.trunk_hash() if is_trunk else config.hash()
-        data = re.sub(r"[^a-z0-9]+", "-", Path(config.data).stem.lower()).strip("-")
-        target = re.sub(r"[^a-z0-9]+", "-", config.target.lower()).strip("-")
-        folder = Path(root) / f"{data}-{target}-{name}-s{config.seed}-{code}"
+        # A task of one target is called by it, any other by its sources.
+        domains = "-".join(("from", *config.sources)) if config.sources else config.target
+        words = [_slug(word) for word in (Path(config.data).stem, domains, name)]
+        folder = Path(root) / f"{'-'.join(words)}-s{config.seed}-{code}"
         return cls(folder, config, trunk, config.trunk_steps if trunk else 0)
 
     @classmethod
@@ -114,7 +117,13 @@ class Run:
         """Checkpoints ``(step, file)`` up to the run's last step, in order, the trunk's first ones included."""
         points = self.recorded(kind)
         if self.trunk is not None:
-            points = [*(point for point in self.trunk.recorded(kind) if point[0] <= self.branch_step), *points]
+            own = {
+                step for step, _ in points
+            }  # a run that ends with its trunk has its last point in its own folder, too
+            shared = (
+                point for point in self.trunk.recorded(kind) if point[0] <= self.branch_step and point[0] not in own
+            )
+            points = [*shared, *points]
         return [point for point in points if point[0] <= self.config.steps]
 
     def is_done(self) -> bool:
@@ -145,6 +154,10 @@ class Run:
             steps = ", ".join(map(str, recorded))
             raise InputError(f"{self.folder} has no {kind} checkpoint at step {step}; recorded steps: {steps}.")
         return recorded[step]
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
 def resolve(reference: str | Path, root: Path | str = "checkpoints") -> Path:

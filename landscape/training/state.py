@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from landscape.algorithms import ERM
+from landscape.algorithms import Algorithm
 from landscape.checkpoint import load_about, load_tensors, save_tensors, tensors_under
 from landscape.errors import InputError
 from landscape.training.averaging import WeightAverage
 
 
-def save_state(path: Path, step: int, algorithm: ERM, average: WeightAverage) -> None:
+def save_state(path: Path, step: int, algorithm: Algorithm, average: WeightAverage) -> None:
     """Write network, algorithm, optimizers and average after `step` updates."""
     tensors = {f"model/{name}": t for name, t in algorithm.network.state_dict().items()}
     tensors |= {f"algorithm/{name}": t for name, t in algorithm.tensors().items()}
@@ -26,13 +26,16 @@ def save_state(path: Path, step: int, algorithm: ERM, average: WeightAverage) ->
     save_tensors(path, tensors, {"step": step})
 
 
-def load_state(path: Path, algorithm: ERM, average: WeightAverage) -> int:
-    """Restore what :func:`save_state` wrote and return its step. Optimizers that it lacks stay as they are."""
+def load_state(path: Path, algorithm: Algorithm, average: WeightAverage, *, partial: bool = False) -> int:
+    """Restore what :func:`save_state` wrote and return its step. Optimizers that it lacks stay as they are.
+
+    With `partial` modules that it lacks do so, too: a method branches from a trunk.
+    """
     tensors, about = load_tensors(path)
     if about is None:
         raise InputError(f"{path} is no training state of this package; delete it to start the run again.")
     algorithm.network.load_state_dict(tensors_under("model/", tensors))
-    algorithm.load_tensors(tensors_under("algorithm/", tensors))
+    algorithm.load_tensors(tensors_under("algorithm/", tensors), partial=partial)
     average.load_tensors(tensors_under("average/", tensors))
     for name, optimizer in algorithm.optimizers.items():
         _restore_optimizer(optimizer, tensors_under(f"optimizer/{name}/", tensors))

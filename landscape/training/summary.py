@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from landscape.config import DISPLAY_NAMES
+from landscape.config import RunConfig
 from landscape.training.run import Kind, Run
 
 
@@ -32,7 +32,7 @@ def summarise(run: Run) -> str:
     """A few lines for the terminal: the last and the selected checkpoint, raw and averaged."""
     config = run.config
     lines = [
-        f"{DISPLAY_NAMES[config.algorithm]} on {config.data}, target {config.target}, seed {config.seed}: {run.folder}",
+        f"{config.method.label} on {config.data}, {_task(config)}, seed {config.seed}: {run.folder}",
         f"{'':26}{'step':>6}{'validation':>12}{'target':>9}{'balanced':>10}{'n':>7}",
     ]
     names: dict[Kind, str] = {"raw": "raw", "swa": "SWA"}
@@ -46,7 +46,18 @@ def summarise(run: Run) -> str:
                 f"{f'{name}, {what}':26}{row['step']:>6}{_number(row['validation']['accuracy']):>12}"
                 f"{_number(target['accuracy']):>9}{_number(target['balanced_accuracy']):>10}{target['n']:>7}"
             )
+            lines += [
+                f"{f'  {domain}':26}{'':>18}{_number(each['accuracy']):>9}{_number(each['balanced_accuracy']):>10}"
+                f"{each['n']:>7}"
+                for domain, each in row.get("target_per_domain", {}).items()
+            ]
     return "\n".join(lines)
+
+
+def _task(config: RunConfig) -> str:
+    if not config.targets:
+        return f"target {config.target}"
+    return f"from {', '.join(config.sources)} to {', '.join(config.targets)} (the mean over targets)"
 
 
 def _number(value: float | None) -> str:

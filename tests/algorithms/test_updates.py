@@ -2,37 +2,21 @@
 
 import copy
 
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from small import BATCH, DIM, SOURCES, assert_first_step, batch, made, network
 from torch import nn
 
-from landscape.algorithms import ERM, FGMix, build_algorithm
-from landscape.algorithms import fgmix as module
-from landscape.config import ALGORITHMS, MixupConfig, RunConfig
+from landscape.algorithms import Algorithm
+from landscape.algorithms.catalogue import METHODS
+from landscape.algorithms.loops import fgmix as module
+from landscape.config import MixupConfig, RunConfig
 from landscape.data import Minibatch
 from landscape.errors import InputError
 from landscape.models import Network
 
-SOURCES, BATCH, CLASSES, DIM = 3, 5, 2, 4
-
-
-def network(head: str = "linear") -> Network:
-    torch.manual_seed(0)
-    featurizer = nn.Sequential(nn.Flatten(), nn.Linear(12, DIM), nn.Tanh())
-    classifier = nn.Linear(DIM, CLASSES)
-    if head == "nonlinear":
-        classifier = nn.Sequential(nn.Linear(DIM, 3), nn.ReLU(), nn.Linear(3, CLASSES))
-    return Network(featurizer, classifier, feature_dim=DIM, num_classes=CLASSES, batch_norm="train")
-
-
-def batch(labels: torch.Tensor | None = None) -> Minibatch:
-    generator = torch.Generator().manual_seed(1)
-    images = torch.randn(SOURCES, BATCH, 3, 2, 2, generator=generator)
-    if labels is None:
-        labels = torch.randint(0, CLASSES, (SOURCES, BATCH), generator=generator)
-    return Minibatch(images, labels, np.zeros((SOURCES, BATCH), np.int64))
+FGMIX = [name for name, row in METHODS.items() if row.options is MixupConfig]
 
 
 def config(algorithm: str, **mixup: object) -> RunConfig:
@@ -40,29 +24,11 @@ def config(algorithm: str, **mixup: object) -> RunConfig:
     return RunConfig(algorithm=algorithm, lr=0.01, precision="fp32", mixup=MixupConfig(**settings))  # type: ignore[arg-type]
 
 
-def adam_step(parameters: dict[str, torch.Tensor], gradients: dict[str, torch.Tensor], lr: float) -> dict:
-    """Adam's first step in closed form: lr times g / (|g| + eps)."""
-    return {name: p - lr * gradients[name] / (gradients[name].abs() + 1e-8) for name, p in parameters.items()}
-
-
-def assert_first_step(before: nn.Module, after: nn.Module, loss: torch.Tensor, lr: float) -> None:
-    names = [name for name, _ in before.named_parameters()]
-    gradients = torch.autograd.grad(loss, list(before.parameters()), allow_unused=True)
-    expected = adam_step(
-        {name: p.detach() for name, p in before.named_parameters()},
-        {n: torch.zeros(()) if g is None else g for n, g in zip(names, gradients, strict=True)},
-        lr,
-    )
-    for name, parameter in after.named_parameters():
-        # Entries whose gradient is rounding noise have no defined sign.
-        torch.testing.assert_close(parameter.detach(), expected[name], rtol=1e-3, atol=lr * 1e-2, msg=name)
-
-
 def test_erm_is_adam_on_the_pooled_mean() -> None:
     net = network()
     before = copy.deepcopy(net)
     b = batch()
-    metrics = ERM(net, config("erm")).update(b, 1)
+    metrics = made(net, config("erm")).update(b, 1)
     # The mean over domains of the domains' means: the same for equal minibatches.
     losses = [F.cross_entropy(before(b.images[d]), b.labels[d]) for d in range(SOURCES)]
     loss = torch.stack(losses).mean()
@@ -89,7 +55,7 @@ def caught(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
     return found
 
 
-def by_hand(before: Network, algorithm: FGMix, policy: nn.Module, b: Minibatch, caught: dict) -> torch.Tensor:
+def by_hand(before: Network, algorithm: Algorithm, policy: nn.Module, b: Minibatch, caught: dict) -> torch.Tensor:
     """Eq. 2 with the weights taken as constants, one code at a time."""
     images, labels = b.images.flatten(0, 1), b.labels.flatten()
     codes = before.featurizer(images)
@@ -110,12 +76,12 @@ def by_hand(before: Network, algorithm: FGMix, policy: nn.Module, b: Minibatch, 
 
 
 @pytest.mark.parametrize("head", ["linear", "nonlinear"])
-@pytest.mark.parametrize("name", [name for name in ALGORITHMS if name != "erm"])
+@pytest.mark.parametrize("name", FGMIX)
 def test_the_base_update_is_adam_on_equation_2(name: str, head: str, caught: dict) -> None:
     net = network(head)
     before = copy.deepcopy(net)
     torch.manual_seed(3)
-    algorithm = build_algorithm(net, config(name))
+    algorithm = made(net, config(name))
     policy = copy.deepcopy(algorithm.policy)
     b = batch()
     metrics = algorithm.update(b, 1)
@@ -126,12 +92,12 @@ def test_the_base_update_is_adam_on_equation_2(name: str, head: str, caught: dic
 
 def test_the_sum_of_means_is_the_other_reading_of_equation_2(caught: dict) -> None:
     net = network()
-    metrics = FGMix(net, config("a", weighting="sum", code_weight=0.5)).update(batch(), 1)
+    metrics = made(net, config("a", weighting="sum", code_weight=0.5)).update(batch(), 1)
     torch.testing.assert_close(metrics["loss"], metrics["loss_original"] + 0.5 * metrics["loss_mixup"])
 
 
 def test_the_discriminator_learns_to_tell_the_prior_from_codes(caught: dict) -> None:
-    algorithm = FGMix(network(), config("fgmix"))
+    algorithm = made(network(), config("fgmix"))
     algorithm.update(batch(), 1)
     old = caught["before"]
     loss = F.binary_cross_entropy_with_logits(old(caught["prior"]), torch.ones(7)) + F.binary_cross_entropy_with_logits(
@@ -143,14 +109,14 @@ def test_the_discriminator_learns_to_tell_the_prior_from_codes(caught: dict) -> 
 
 @pytest.mark.parametrize("name", ["e", "f", "fgmix"])
 def test_the_policy_moves_and_the_fixed_ones_do_not(name: str) -> None:
-    algorithm = FGMix(network(), config(name))
+    algorithm = made(network(), config(name))
     before = {key: value.clone() for key, value in algorithm.policy.state_dict().items()}
     algorithm.update(batch(), 1)
     after = algorithm.policy.state_dict()
     # The output bias cancels in the softmax; everything else learns.
     assert [key for key in before if torch.equal(before[key], after[key])] in ([], ["score.tail.3.bias"])
     if name == "e":
-        control = FGMix(network(), config("e0"))  # E's score learns, lambda does not
+        control = made(network(), config("e0"))  # E's score learns, lambda does not
         start = {key: value.clone() for key, value in control.policy.state_dict().items()}
         control.update(batch(), 1)
         now = control.policy.state_dict()
@@ -158,7 +124,7 @@ def test_the_policy_moves_and_the_fixed_ones_do_not(name: str) -> None:
         assert same in (["scale"], ["scale", "score.tail.3.bias"])
         assert all(torch.equal(now[key], after[key]) for key in now if key != "scale")
     for fixed in ("a0", "a", "b", "c", "d"):
-        algorithm = FGMix(network(), config(fixed))
+        algorithm = made(network(), config(fixed))
         assert "policy" not in algorithm.optimizers
         algorithm.update(batch(), 1)
         assert float(algorithm.policy.scale) == (3.0 if fixed == "d" else 1.0)
@@ -177,7 +143,7 @@ def test_the_policy_learns_from_the_classifier_before_its_update(
         return loss(variant, mixup, classifier, *args, **kwargs)
 
     monkeypatch.setattr(module, "policy_loss", policy_loss)
-    FGMix(net, config(name)).update(batch(), 1)
+    made(net, config(name)).update(batch(), 1)
     (used,) = seen
     assert all(torch.equal(used[key], before[key]) for key in before)
     assert not all(torch.equal(net.classifier.state_dict()[key], before[key]) for key in before)
@@ -191,13 +157,13 @@ def test_variants_have_the_parts_of_table_2(monkeypatch: pytest.MonkeyPatch) -> 
     for name in ("a0", "a", "b", "f"):
         with monkeypatch.context() as patch:
             patch.setattr(module, "classifier_gradients", forbidden)
-            logged[name] = FGMix(network(), config(name)).update(batch(), 1)
+            logged[name] = made(network(), config(name)).update(batch(), 1)
     for name in ("c", "d", "e", "fgmix"):
         with monkeypatch.context() as patch:
             patch.setattr(module, "classifier_gradients", forbidden)
             with pytest.raises(AssertionError, match="was read"):
-                FGMix(network(), config(name)).update(batch(), 1)
-        logged[name] = FGMix(network(), config(name)).update(batch(), 1)
+                made(network(), config(name)).update(batch(), 1)
+        logged[name] = made(network(), config(name)).update(batch(), 1)
     assert {name for name, row in logged.items() if "cosine" in row} == {"c", "d", "e", "fgmix"}
     assert {name for name, row in logged.items() if "L_flat" in row} == {"e", "f", "fgmix"}
     assert {name for name, row in logged.items() if "loss_discriminator" in row} == {"f", "fgmix"}
@@ -209,10 +175,10 @@ def test_variants_have_the_parts_of_table_2(monkeypatch: pytest.MonkeyPatch) -> 
 def test_before_t0_every_algorithm_is_erm() -> None:
     b = batch()
     reference = network()
-    ERM(reference, config("erm")).update(b, 4)
-    for name in ALGORITHMS:
+    made(reference, config("erm")).update(b, 4)
+    for name in ("erm", *FGMIX):
         net = network()
-        build_algorithm(net, config(name, start=5)).update(b, 4)
+        made(net, config(name, start=5)).update(b, 4)
         for a, c in zip(net.parameters(), reference.parameters(), strict=True):
             assert torch.equal(a, c)
 
@@ -220,13 +186,13 @@ def test_before_t0_every_algorithm_is_erm() -> None:
 def test_a_batch_that_shares_no_class_is_an_erm_step() -> None:
     labels = torch.tensor([[0] * BATCH, [1] * BATCH, [2] * BATCH])
     nets = []
-    for algorithm in (FGMix, ERM):
+    for name in ("fgmix", "erm"):
         net = network()
         net.classifier = nn.Linear(DIM, 3)
         torch.manual_seed(7)
         nn.init.normal_(net.classifier.weight)
         nn.init.zeros_(net.classifier.bias)
-        metrics = algorithm(net, config("fgmix" if algorithm is FGMix else "erm")).update(batch(labels), 1)
+        metrics = made(net, config(name)).update(batch(labels), 1)
         nets.append(net)
         assert torch.isfinite(metrics["loss"])
     for a, b in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
@@ -243,7 +209,7 @@ def test_a_network_without_codes_trains_with_erm_only() -> None:
     net = network()
     net.__class__ = Whole
     with pytest.raises(InputError, match="latent codes"):
-        build_algorithm(net, config("fgmix"))
-    algorithm = build_algorithm(net, config("erm"))
+        made(net, config("fgmix"))
+    algorithm = made(net, config("erm"))
     assert torch.isfinite(algorithm.update(batch(), 1)["loss"])
     assert algorithm.tensors() == {}

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from landscape.algorithms.fgmix import FGMix
+from landscape.algorithms import Facts, build_algorithm
 from landscape.checkpoint import Checkpoint
 from landscape.correlation import scoring
 from landscape.correlation.scoring import Instances, trained_score, untrained_score
@@ -99,7 +99,7 @@ def test_the_own_start_is_what_training_begins_with(runs, config) -> None:
     checkpoint = Checkpoint.load(runs["fgmix"].find())
     network = build_network("small_cnn", num_classes=3, weights="none")
     with torch_seed(config.seed, "policy"):  # as the training engine does
-        algorithm = FGMix(network, config)
+        algorithm = build_algorithm(network, config, Facts(("a", "b"), ("x", "y", "z"), (1, 1)))
     start = untrained_score(checkpoint, network.classifier, network.feature_dim)
     assert algorithm.policy.score is not None
     for name, tensor in algorithm.policy.score.state_dict().items():

@@ -6,7 +6,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from landscape.algorithms import ERM, FGMix
+from landscape.algorithms import Composed
+from landscape.algorithms.loops.fgmix import FGMix
 from landscape.training import Run
 
 
@@ -29,7 +30,7 @@ def same_run(a: Run, b: Run) -> None:
 
 def interrupt_at(monkeypatch: pytest.MonkeyPatch, step: int, kind: int = signal.SIGINT) -> None:
     """Send the process a signal while it computes one step."""
-    for algorithm in (ERM, FGMix):
+    for algorithm in (Composed, FGMix):
         original = algorithm.update
 
         def update(self, batch, now, original=original):  # type: ignore[no-untyped-def]

@@ -11,12 +11,14 @@ import torch
 from runs import interrupt_at, same_run
 from safetensors.torch import load_file
 
-from landscape.algorithms import ERM, FGMix
+from landscape.algorithms import Composed
+from landscape.algorithms.loops.fgmix import FGMix
 from landscape.config import RunConfig
 from landscape.data import normalise
 from landscape.errors import InputError
 from landscape.storage import Journal
 from landscape.training import Run, TrainingDiverged, engine, train
+from landscape.training.guard import exclusive
 
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
@@ -136,7 +138,7 @@ def test_the_average_gets_batch_norm_statistics_of_its_own(tiny: RunConfig, tmp_
 
 def test_algorithms_see_the_same_batches(tiny: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: dict[str, list[float]] = {}
-    for algorithm in (ERM, FGMix):
+    for algorithm in (Composed, FGMix):
         original = algorithm.update
 
         def update(self, batch, step, original=original):  # type: ignore[no-untyped-def]
@@ -214,7 +216,7 @@ def test_a_torn_journal_line_is_dropped_on_resume(tiny: RunConfig, tmp_path: Pat
 
 def test_two_processes_cannot_train_the_same_run(tiny: RunConfig, tmp_path: Path) -> None:
     run = Run.at(tmp_path, tiny)
-    with engine._exclusive(run), pytest.raises(InputError, match="another process"), engine._exclusive(run):
+    with exclusive(run), pytest.raises(InputError, match="another process"), exclusive(run):
         pass
 
 

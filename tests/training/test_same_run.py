@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
 from runs import interrupt_at, same_run
 
 from landscape.config import RunConfig
@@ -49,7 +48,7 @@ def test_an_earlier_t0_leaves_the_trunk_as_it_is(tiny: RunConfig, tmp_path: Path
     assert Run.open(first.folder).metrics() == before
     assert {path: path.read_bytes() for path in kept} == kept
     assert first.trunk.states() == [2, 4]
-    short = train(tiny.replace(steps=2), root=tmp_path / "both", progress=False)
+    short = train(tiny.replace(algorithm="erm", steps=2), root=tmp_path / "both", progress=False)
     assert [step for step, _ in short.checkpoints()] == [0, 2]
     assert Run.open(first.folder).metrics() == before
 
@@ -116,19 +115,22 @@ def test_what_cannot_be_mixed_is_said_before_training(
 
 
 def test_validation_can_be_augmented(tiny: RunConfig, tmp_path: Path) -> None:
-    plain = train(tiny.replace(steps=2), root=tmp_path, progress=False)
-    augmented = train(tiny.replace(steps=2, augment_validation=True), root=tmp_path, progress=False)
+    plain = train(tiny.replace(algorithm="erm", steps=2), root=tmp_path, progress=False)
+    augmented = train(tiny.replace(algorithm="erm", steps=2, augment_validation=True), root=tmp_path, progress=False)
     a, b = plain.load(0).metrics, augmented.load(0).metrics
     assert a["validation"]["loss"] != b["validation"]["loss"]
     assert a["target"] == b["target"]
 
 
-def test_t0_beyond_the_end_is_plain_erm(tiny: RunConfig, tmp_path: Path) -> None:
+def test_a_run_that_ends_before_t0_is_not_called_fgmix(tiny: RunConfig, tmp_path: Path) -> None:
     late = tiny.replace(mixup=replace(tiny.mixup, start=100))
-    fgmix = train(late, root=tmp_path, progress=False)
-    erm = train(tiny.replace(algorithm="erm"), root=tmp_path, progress=False)
-    a, b = fgmix.load().model, erm.load().model
-    assert all(torch.equal(a[name], b[name]) for name in b)
+    for refuse in (train, plan):
+        with pytest.raises(InputError, match=r"starts to mix at step 100 \(T0\), but the run ends at step 8"):
+            refuse(late, root=tmp_path)
+    assert not list(tmp_path.iterdir())
+    # The last step may be T0.
+    run = train(tiny.replace(steps=5, record_every=5), root=tmp_path, progress=False)
+    assert run.metrics()[-1]["step"] == 5
 
 
 def test_a_source_without_held_out_images(tiny: RunConfig, image_folder: Path, tmp_path: Path) -> None:
@@ -137,7 +139,7 @@ def test_a_source_without_held_out_images(tiny: RunConfig, image_folder: Path, t
         domain, name = path.parts[-3:-1]
         rows.append(f"{path},{domain},{name},{domain}{int(path.stem) % 4}")
     (tmp_path / "list.csv").write_text("\n".join(rows))
-    config = tiny.replace(data=str(tmp_path / "list.csv"), steps=2)
+    config = tiny.replace(algorithm="erm", data=str(tmp_path / "list.csv"), steps=2)
     seed = next(
         seed
         for seed in range(100)

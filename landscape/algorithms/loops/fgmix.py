@@ -1,15 +1,19 @@
 """FGMix and its variants A-F: mixup of latent codes with a learned or fixed weight policy."""
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from landscape.algorithms.erm import ERM, adam
-from landscape.config import DISPLAY_NAMES, RunConfig
+from landscape.algorithms import erm
+from landscape.algorithms.algorithm import Algorithm, Setup
+from landscape.algorithms.optimizers import adam
 from landscape.data import Minibatch
 from landscape.fgmix import (
     VARIANTS,
     Discriminator,
+    FeatureMoments,
     Gradients,
     Groups,
     PolicyWeights,
@@ -25,11 +29,15 @@ from landscape.fgmix import (
     sample_groups,
     weight_entropy,
 )
-from landscape.models import Network
 from landscape.seeding import numpy_generator, torch_generator
 
 
-class FGMix(ERM):
+def build(setup: Setup) -> "FGMix":
+    """FGMix, or the variant that the configuration names."""
+    return FGMix(setup)
+
+
+class FGMix(Algorithm):
     """ERM until step T0 - 1; from T0 on also mixup codes, and a policy that learns their weights.
 
     One active step, with everything taken from the same forward pass and the same classifier
@@ -45,33 +53,31 @@ class FGMix(ERM):
     Which of these a variant has is in :data:`landscape.fgmix.VARIANTS` (Table 2).
     """
 
-    def __init__(self, network: Network, config: RunConfig) -> None:
-        network.split_required(DISPLAY_NAMES[config.algorithm])
-        super().__init__(network, config)
-        self.variant = VARIANTS[config.algorithm]
-        mixup = config.mixup
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(setup)
+        network, mixup = self.network, self.config.mixup
+        self.plain = erm.build(setup)
+        self.modules |= self.plain.modules
+        self.optimizers |= self.plain.optimizers
+        self.variant = VARIANTS[self.config.algorithm]
         self.policy = WeightPolicy(
             self.variant, mixup, classifier=network.classifier, feature_dim=network.feature_dim
         ).to(self.device)
+        self.modules["policy"] = self.policy
         if self.variant.learned:
             self.optimizers["policy"] = adam(list(self.policy.parameters()), mixup.policy_lr)
         self.discriminator: Discriminator | None = None
         if self.variant.adversarial:
             self.discriminator = Discriminator(network.feature_dim, hidden=mixup.hidden, activation=mixup.activation)
-            self.discriminator.to(self.device)
+            self.modules["discriminator"] = self.discriminator.to(self.device)
             self.optimizers["discriminator"] = adam(list(self.discriminator.parameters()), mixup.policy_lr)
-
-    def modules(self) -> dict[str, torch.nn.Module]:
-        """Moments, policy and, where there is one, discriminator."""
-        extra = {"policy": self.policy, "discriminator": self.discriminator}
-        return super().modules() | {name: module for name, module in extra.items() if module is not None}
 
     def update(self, batch: Minibatch, step: int) -> dict[str, Tensor]:
         """One update; `step` counts from 1."""
         mixup, seed = self.config.mixup, self.config.seed
         if step < mixup.start:
-            return super().update(batch, step)
-        codes, labels = self.featurize(batch)
+            return self.plain.update(batch, step)
+        codes, labels = self.plain.featurize(batch), batch.labels.flatten()
         fixed = codes.detach()
         groups = sample_groups(
             batch.labels,
@@ -85,18 +91,24 @@ class FGMix(ERM):
             gradients = classifier_gradients(self.network.classifier, fixed, labels)
         if len(groups) == 0:  # no class in two sources' minibatches: nothing to mix in this step
             loss = F.cross_entropy(self.network.classifier(codes), labels)
-            self.base_step(loss)
+            self._base_step(loss, step)
             return {"loss": loss.detach(), "codes": torch.zeros_like(loss)}
         weights = self.policy(fixed, gradients, groups, numpy_generator(seed, "algorithm", step, "weights"))
 
         metrics = self._policy_gradients(fixed, labels, groups, weights, step)
-        metrics |= self._base_update(codes, labels, groups, weights.scaled.detach())
+        metrics |= self._base_update(codes, labels, groups, weights.scaled.detach(), step)
         self._step_optimizer("policy")
         metrics |= self._discriminator_update(fixed, groups, weights.scaled.detach(), step)
         metrics |= self._describe(weights, groups, gradients)
         return metrics
 
-    def _base_update(self, codes: Tensor, labels: Tensor, groups: Groups, weights: Tensor) -> dict[str, Tensor]:
+    def _base_step(self, loss: Tensor, step: int) -> None:
+        self.plain.backward(loss)
+        self.plain.descend(step)
+
+    def _base_update(
+        self, codes: Tensor, labels: Tensor, groups: Groups, weights: Tensor, step: int
+    ) -> dict[str, Tensor]:
         """Eq. 2: gradients reach the featurizer through original and mixup codes."""
         mixup = self.config.mixup
         mixed = mix_codes(codes, groups.rows, weights)
@@ -107,7 +119,7 @@ class FGMix(ERM):
             loss = (original.sum() + mixup.code_weight * generated.sum()) / len(each)
         else:
             loss = original.mean() + mixup.code_weight * generated.mean()
-        self.base_step(loss)
+        self._base_step(loss, step)
         return {
             "loss": loss.detach(),
             "loss_original": original.mean().detach(),
@@ -140,8 +152,8 @@ class FGMix(ERM):
         if self.discriminator is None:
             return {}
         mixed = mix_codes(codes, groups.rows, weights)
-        assert self.moments is not None  # the network is split
-        prior = self.moments.sample(len(mixed), torch_generator(self.config.seed, "algorithm", step, "prior"))
+        moments = cast(FeatureMoments, self.modules["moments"])
+        prior = moments.sample(len(mixed), torch_generator(self.config.seed, "algorithm", step, "prior"))
         loss = discriminator_loss(self.discriminator, prior, mixed)
         self.optimizers["discriminator"].zero_grad(set_to_none=True)
         loss.backward()

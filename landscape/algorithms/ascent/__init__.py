@@ -1,0 +1,1 @@
+"""What moves the weights before the gradient is taken, a file each."""

@@ -1,0 +1,1 @@
+"""What is done to features between two stages while a network trains, a file each."""

@@ -1,0 +1,1 @@
+"""Methods whose update is no composition of parts, a file each."""

@@ -1,0 +1,1 @@
+"""What replaces the mean gradient: a pure function of the domains' gradients, a file each."""
