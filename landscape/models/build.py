@@ -57,4 +57,5 @@ def build_network(
         std=backbone.std,
         batch_norm=policy,
         name=name,
+        stages={stage: f"featurizer.backbone.{end}" for stage, end in backbone.stages.items()},
     )
