@@ -15,6 +15,7 @@ CASES = [
     ("resnet50", 32),
     ("densenet121", 32),
     ("efficientnet_lite0", 32),
+    ("resnet18+selfnorm", 32),
     ("timm:resnet10t", 32),
     ("timm:mobilenetv3_small_050", 32),
     ("timm:convnext_atto", 32),
