@@ -11,7 +11,7 @@ in the authors' code, or with a second gate :math:`f` of the same form for the m
 The authors' gates start around 1/2 at every block, which shrinks the signal of a pretrained network by orders of
 magnitude. Ours start at :data:`GATE` exactly (w is 0, BN's bias 6.9), whether batch norm is frozen or trained. A bias
 of 4 (g = .98) is not enough, for the gates multiply: the logits of a random ResNet-18 and ResNet-50 and of a pretrained
-EfficientNet-Lite0 change by 13, 25 and 48 %; with .999 by 0.8, 1.6 and 3.2 %. The gates' own batch norm follows the
+EfficientNet-Lite0 change by about 13, 25 and 48 %; with .999 by 1 to 3 %. The gates' own batch norm follows the
 network's policy: frozen, it is an affine map.
 """
 
