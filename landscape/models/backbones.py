@@ -3,7 +3,7 @@
 import difflib
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -22,6 +22,9 @@ from landscape.models.pretrained import (
     torchvision_weights,
 )
 from landscape.models.small_cnn import SmallCNN
+from landscape.models.stages import Stages, numbered, timm_stages
+
+_FOUR = (1, 2, 3, 4)
 
 
 @dataclass(frozen=True)
@@ -33,12 +36,14 @@ class Backbone:
         feature_dim: D.
         mean: input normalisation per colour, in units of pixel / 255.
         std: likewise.
+        stages: names of its stages and of the submodules that end them (:mod:`landscape.models.stages`).
     """
 
     module: nn.Module
     feature_dim: int
     mean: Colour = IMAGENET_MEAN
     std: Colour = IMAGENET_STD
+    stages: Stages = field(default_factory=dict)
 
 
 def build_backbone(name: str, *, weights: str = "imagenet") -> Backbone:
@@ -83,29 +88,30 @@ def _lite0(*, pretrained: bool) -> Backbone:
     if pretrained:
         network.load_state_dict(network.state_dict() | lite0_weights(network))
     # Its weights expect (pixel - 127) / 128.
-    return Backbone(network, 1280, (127 / 255,) * 3, (128 / 255,) * 3)
+    return Backbone(network, 1280, (127 / 255,) * 3, (128 / 255,) * 3, timm_stages(network))
 
 
 def _resnet(name: str, *, pretrained: bool) -> Backbone:
     network = getattr(torchvision.models, name)(weights=None)
     feature_dim = network.fc.in_features
     network.fc = nn.Identity()
-    return _torchvision(network, name, feature_dim, pretrained)
+    return _torchvision(network, name, feature_dim, pretrained, numbered("maxpool", [f"layer{k}" for k in _FOUR]))
 
 
 def _densenet(name: str, *, pretrained: bool) -> Backbone:
     network = getattr(torchvision.models, name)(weights=None)
     feature_dim = network.classifier.in_features
     network.classifier = nn.Identity()
-    return _torchvision(network, name, feature_dim, pretrained)
+    stages = numbered("features.pool0", [f"features.denseblock{k}" for k in _FOUR])
+    return _torchvision(network, name, feature_dim, pretrained, stages)
 
 
-def _torchvision(network: nn.Module, name: str, feature_dim: int, pretrained: bool) -> Backbone:
+def _torchvision(network: nn.Module, name: str, feature_dim: int, pretrained: bool, stages: Stages) -> Backbone:
     if pretrained:
         # Version 1 of the weights: what DomainBed's published numbers start from.
         weights = torchvision.models.get_model_weights(name).IMAGENET1K_V1
         load_into(network, _present_names(torchvision_weights(weights, name)), f"torchvision's weights of {name}")
-    return Backbone(network, feature_dim)
+    return Backbone(network, feature_dim, stages=stages)
 
 
 def _present_names(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -116,7 +122,7 @@ def _present_names(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 def _small_cnn(*, pretrained: bool) -> Backbone:
     if pretrained:
         raise InputError("small_cnn has no ImageNet weights; give --weights none, or --weights PATH.")
-    return Backbone(SmallCNN(), SmallCNN.feature_dim)
+    return Backbone(SmallCNN(), SmallCNN.feature_dim, stages=numbered("stem", ["stage1", "stage2", "stage3"]))
 
 
 def _timm(name: str, *, pretrained: bool) -> Backbone:
@@ -140,7 +146,8 @@ def _timm(name: str, *, pretrained: bool) -> Backbone:
     # Where a network has a hidden layer in its head, its features are that layer's.
     feature_dim = int(getattr(network, "head_hidden_size", None) or network.num_features)
     own = network.pretrained_cfg
-    return Backbone(network, feature_dim, colour(own["mean"], f"{name}'s mean"), colour(own["std"], f"{name}'s std"))
+    mean, std = colour(own["mean"], f"{name}'s mean"), colour(own["std"], f"{name}'s std")
+    return Backbone(network, feature_dim, mean, std, timm_stages(network))
 
 
 def _unknown_timm_model(name: str) -> InputError:

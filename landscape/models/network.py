@@ -1,6 +1,9 @@
 """The model of domain generalization: featurizer + classifier, with frozen batch norm."""
 
 import math
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -8,6 +11,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from landscape.errors import InputError, unknown_choice
+from landscape.models.stages import Change, Stages, at_input, at_output, end_of
+from landscape.models.tail import Tail, norms_before
 
 BatchNorm = Literal["frozen", "train"]
 Colour = tuple[float, float, float]
@@ -54,10 +59,12 @@ class Network(nn.Module):
         std: its standard deviation, likewise: the network's input is ``(pixel / 255 - mean) / std``.
         batch_norm: ``frozen`` or ``train``.
         name: what the network is called in messages.
+        stages: names of the featurizer's stages, in order, and of the submodules whose outputs they are.
     """
 
     featurizer: nn.Module
     classifier: nn.Module
+    _stages: Stages
 
     def __init__(
         self,
@@ -70,6 +77,7 @@ class Network(nn.Module):
         std: Colour = IMAGENET_STD,
         batch_norm: BatchNorm = "frozen",
         name: str = "network",
+        stages: Stages | None = None,
     ) -> None:
         super().__init__()
         self.featurizer = featurizer
@@ -79,6 +87,7 @@ class Network(nn.Module):
         self.mean, self.std = mean, std
         self.batch_norm = batch_norm
         self.name = name
+        self._stages = dict(stages or {})
         self.train()
 
     @property
@@ -97,6 +106,96 @@ class Network(nn.Module):
                 f"{method} needs latent codes, but {self.name} has no .featurizer and .classifier; give the network "
                 "these two attributes, with forward(x) = classifier(featurizer(x)), or use a method without codes."
             )
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Names of the stages in order (:mod:`landscape.models.stages`); empty for a network that names none."""
+        return tuple(self._stages)
+
+    def stages_required(self, method: str, stages: Iterable[str]) -> None:
+        """Say so when `method` needs stages that the network does not have.
+
+        Raises:
+            InputError: the network names no stages, or not these.
+        """
+        for stage in stages:
+            if stage != "input":
+                self._end_of(stage, method)
+
+    def _end_of(self, stage: str, method: str) -> str:
+        return end_of(self._stages, stage, method, self.name)
+
+    def between(self, stage: str, function: Change) -> AbstractContextManager[None]:
+        """A context in which ``function`` is applied to the output of a stage, in every forward pass.
+
+        Several of them act in the order in which they were entered. Nothing remains on the network afterwards, and
+        a copy made inside the context computes without the function. A compiled network may not notice the function.
+
+        Args:
+            stage: one of :attr:`stages`, or ``input`` for the normalised images (B, 3, S, S).
+            function: feature maps to feature maps, (B, C, H, W), or tokens (B, N, C) in a vision transformer.
+
+        Raises:
+            InputError: no such stage.
+        """
+        if stage == "input":
+            return at_input(self.featurizer if self.split else self._whole, function)
+        return at_output(self.get_submodule(self._end_of(stage, "a function between layers")), function)
+
+    @property
+    def _whole(self) -> nn.Module:
+        """The module whose forward pass takes the images."""
+        return self
+
+    def features(self, images: Tensor, stages: Sequence[str]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Latent codes (B, D) and the output of each of these stages, in one pass.
+
+        Functions of :meth:`between` act first: what is returned is what the next stage gets.
+
+        Raises:
+            InputError: no such stage, or a network without latent codes.
+        """
+        self.split_required("reading features")
+        maps: dict[str, Tensor] = {}
+        with ExitStack() as stack:
+            for stage in stages:
+                # What setdefault stores it also returns, so the maps pass unchanged.
+                stack.enter_context(self.between(stage, partial(maps.setdefault, stage)))
+            codes: Tensor = self.featurizer(images)
+        if missing := [stage for stage in stages if stage not in maps]:
+            raise InputError(f"the featurizer of {self.name} does not reach its {missing[0]}; name another stage.")
+        return codes, maps
+
+    def tail(self, stage: str, *, image_size: int = 224) -> Tail:
+        """A copy of the rest of the featurizer, from the output of a stage to latent codes (B, D).
+
+        Dropout on the code is part of it; frozen batch norm stays frozen until its mode is changed: in a
+        :class:`Network` of its own, with a classifier, it stays so for good.
+
+        Args:
+            stage: one of :attr:`stages`.
+            image_size: a side of images that the network takes.
+
+        Raises:
+            InputError: no such stage, or the rest of this network cannot be had as a module.
+        """
+        self.split_required("the tail of a network")
+        end = self._end_of(stage, "the tail of a network")
+        if not end.startswith("featurizer."):
+            raise InputError(f"{stage} of {self.name} is no part of its featurizer, so no latent codes follow it.")
+        return Tail(self.featurizer, end.removeprefix("featurizer."), image_size=image_size, name=self.name)
+
+    def norms_until(self, stage: str, *, image_size: int = 224) -> list[nn.Parameter]:
+        """Affine parameters of batch norm in all layers up to the end of a stage: those that :meth:`tail` lacks.
+
+        Args:
+            stage: one of :attr:`stages`.
+            image_size: a side of images that the network takes.
+
+        Raises:
+            InputError: as :meth:`tail`.
+        """
+        return norms_before(self.tail(stage, image_size=image_size), self.featurizer)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (B, K)."""

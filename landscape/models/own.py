@@ -9,13 +9,14 @@ from torch import Tensor, nn
 from landscape.errors import InputError
 from landscape.imported import imported
 from landscape.models.network import IMAGENET_MEAN, IMAGENET_STD, BatchNorm, Network, colour
+from landscape.models.stages import own_stages
 
 
 class OwnNetwork(Network):
     """A user's module seen as a :class:`Network`: its forward pass, its names.
 
     Parameters keep the names that they have in the user's own state dicts. ``featurizer`` and ``classifier`` are
-    the module's own, if it has them.
+    the module's own, if it has them; so are its stages, if its attribute ``stages`` maps names to submodules.
     """
 
     own: nn.Module
@@ -35,6 +36,7 @@ class OwnNetwork(Network):
             std=colour(getattr(own, "std", IMAGENET_STD), f"{name}.std"),
             batch_norm=batch_norm,
             name=name,
+            _stages=own_stages(own),
         )
         self.train()
 
@@ -42,6 +44,11 @@ class OwnNetwork(Network):
     def split(self) -> bool:
         """Whether the user's module has a featurizer and a classifier."""
         return is_split(self.own)
+
+    @property
+    def _whole(self) -> nn.Module:
+        """The user's module."""
+        return self.own
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (B, K) of the user's module."""

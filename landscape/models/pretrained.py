@@ -153,16 +153,19 @@ def read_state_dict(path: Path | str) -> dict[str, Tensor]:
     return tensors
 
 
-def load_into(network: nn.Module, tensors: Mapping[str, Tensor], source: str | os.PathLike[str]) -> None:
+def load_into(
+    network: nn.Module, tensors: Mapping[str, Tensor], source: str | os.PathLike[str], *, partly: bool = False
+) -> None:
     """Load a network's own tensors out of a larger state dict.
 
     The state dict may belong to a network around this one (a prefix such as ``featurizer.backbone.`` or ``module.``)
-    and may hold more, such as a classifier; what is loaded has to be complete.
+    and may hold more, such as a classifier; what is loaded has to be complete unless `partly` is set.
 
     Args:
         network: filled in place.
         tensors: names and tensors.
         source: what to call them in a message.
+        partly: tensors that are missing keep their values.
 
     Raises:
         InputError: a tensor is missing or has another shape; the first one is named.
@@ -174,7 +177,7 @@ def load_into(network: nn.Module, tensors: Mapping[str, Tensor], source: str | o
     prefix = max(sorted(prefixes, key=len) or [""], key=lambda p: sum(p + name in tensors for name in expected))
     found = {name: tensors[prefix + name] for name in expected if prefix + name in tensors}
     missing = [name for name in expected if name not in found and not name.endswith(_COUNTER)]
-    if missing:
+    if missing and not partly:
         raise InputError(
             f"{source} does not fit the model: it lacks {missing[0]} ({len(missing)} of {len(expected)} tensors are "
             "missing). Give the --model whose weights these are."
