@@ -4,10 +4,12 @@ No torch in here: ``--help`` has to answer at once. ``python -m landscape.algori
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Literal
 
 from landscape.algorithms.fgmix_options import MixupConfig
-from landscape.algorithms.method import Choice, Method, Range, own_method
+from landscape.algorithms.method import Choice, Method, Options, Range, own_method
 from landscape.errors import unknown_choice
 
 
@@ -35,6 +37,14 @@ def _mixes(name: str, label: str, paper: str, colour: str) -> Method:
     )
 
 
+@dataclass(frozen=True)
+class PCGradOptions(Options):
+    """How the projected gradients are put together."""
+
+    total: Literal["mean", "sum"] = "mean"
+    """mean keeps ERM's scale (as Pytorch-PCGrad has it); sum is the paper's."""
+
+
 _ROWS = (
     Method("erm", "ERM", "Vapnik 1998", "erm", trunk=True, colour="#D55E00"),
     _mixes("a0", "A0", "control: copies instead of mixtures", "#6B6B6B"),
@@ -46,6 +56,15 @@ _ROWS = (
     _mixes("e", "E", "Table 2: learned score and lambda, flatness loss only", "#CC79A7"),
     _mixes("f", "F", "Table 2: FGMix with codes in place of gradients", "#000000"),
     _mixes("fgmix", "FGMix", "Algorithm 1", "#0072B2"),
+    Method(
+        "pcgrad",
+        "PCGrad",
+        "Yu et al. 2020, Algorithm 1",
+        "rules.pcgrad",
+        PCGradOptions,
+        fewest_domains=2,
+        colour="#7B3294",
+    ),
 )
 METHODS: Mapping[str, Method] = MappingProxyType({row.name: row for row in _ROWS})
 """The methods of this version, by name."""
