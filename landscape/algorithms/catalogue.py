@@ -57,6 +57,15 @@ _ROWS = (
     _mixes("f", "F", "Table 2: FGMix with codes in place of gradients", "#000000"),
     _mixes("fgmix", "FGMix", "Algorithm 1", "#0072B2"),
     Method(
+        "grad-average",
+        "Gradient average",
+        "DGE, Table 8: the mean of the views' gradients",
+        "rules.grad_average",
+        fewest_domains=2,
+        views=3,
+        colour="#8C6D31",
+    ),
+    Method(
         "pcgrad",
         "PCGrad",
         "Yu et al. 2020, Algorithm 1",
