@@ -11,6 +11,7 @@ from typing import Literal
 from landscape.algorithms.fgmix_options import MixupConfig
 from landscape.algorithms.method import Choice, Method, Options, Range, own_method
 from landscape.errors import unknown_choice
+from landscape.fields import option
 
 
 def _ranges(**ranges: Range) -> Mapping[str, Range]:
@@ -45,6 +46,16 @@ class PCGradOptions(Options):
     """mean keeps ERM's scale (as Pytorch-PCGrad has it); sum is the paper's."""
 
 
+@dataclass(frozen=True)
+class SAMOptions(Options):
+    """How far SAM looks."""
+
+    rho: float = option(0.05, above=0)
+    """Radius of the ball in weight space; with --options.adaptive relative to the weights."""
+    adaptive: bool = False
+    """ASAM: the radius of each weight is proportional to it."""
+
+
 _ROWS = (
     Method("erm", "ERM", "Vapnik 1998", "erm", trunk=True, colour="#D55E00"),
     _mixes("a0", "A0", "control: copies instead of mixtures", "#6B6B6B"),
@@ -73,6 +84,15 @@ _ROWS = (
         PCGradOptions,
         fewest_domains=2,
         colour="#7B3294",
+    ),
+    Method(
+        "sam",
+        "SAM",
+        "Foret et al. 2021, Algorithm 1; adaptive: Kwon et al. 2021",
+        "ascent.sam",
+        SAMOptions,
+        colour="#4D4D4D",
+        search=_ranges(rho=Choice((0.01, 0.02, 0.05, 0.1))),
     ),
 )
 METHODS: Mapping[str, Method] = MappingProxyType({row.name: row for row in _ROWS})
