@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from landscape.algorithms.fgmix_options import MixupConfig
-from landscape.algorithms.method import Choice, Method, Options, Range, own_method
+from landscape.algorithms.method import Choice, LogUniform, Method, Options, Range, own_method
 from landscape.errors import unknown_choice
 from landscape.fields import option
 
@@ -44,6 +44,14 @@ class PCGradOptions(Options):
 
     total: Literal["mean", "sum"] = "mean"
     """mean keeps ERM's scale (as Pytorch-PCGrad has it); sum is the paper's."""
+
+
+@dataclass(frozen=True)
+class SagNetOptions(Options):
+    """The adversary of SagNet, as in DomainBed: styles of latent codes."""
+
+    weight: float = option(0.1, least=0)
+    """Weight of the adversarial loss."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +92,16 @@ _ROWS = (
         PCGradOptions,
         fewest_domains=2,
         colour="#7B3294",
+    ),
+    Method(
+        "sagnet",
+        "SagNet",
+        "Nam et al. 2021, in DomainBed's form on latent codes",
+        "loops.sagnet",
+        SagNetOptions,
+        needs_codes=True,
+        colour="#A6611A",
+        search=_ranges(weight=LogUniform(-2, 1)),
     ),
     Method(
         "sam",
