@@ -47,6 +47,20 @@ class PCGradOptions(Options):
 
 
 @dataclass(frozen=True)
+class MixStyleOptions(Options):
+    """Where and how styles are mixed. The values of the FGMix paper are lost; these are the authors' own."""
+
+    stages: tuple[str, ...] = ("stage1", "stage2")
+    """Stages behind which styles are mixed; the last one must not be among them."""
+    probability: float = option(0.5, least=0, most=1)
+    """Chance that a stage mixes in a step: one coin a stage for the whole batch."""
+    alpha: float = option(0.1, above=0)
+    """Of the Beta(alpha, alpha) that weighs an image's own style against its partner's."""
+    pairing: Literal["random", "cross-domain"] = "random"
+    """Partners: any image of the batch, or one of the next domain."""
+
+
+@dataclass(frozen=True)
 class SagNetOptions(Options):
     """The adversary of SagNet, as in DomainBed: styles of latent codes."""
 
@@ -92,6 +106,15 @@ _ROWS = (
         PCGradOptions,
         fewest_domains=2,
         colour="#7B3294",
+    ),
+    Method(
+        "mixstyle",
+        "MixStyle",
+        "Zhou et al. 2021, section 3",
+        "features.mixstyle",
+        MixStyleOptions,
+        colour="#1B7837",
+        search=_ranges(alpha=Choice((0.1, 0.2, 0.3))),
     ),
     Method(
         "sagnet",
