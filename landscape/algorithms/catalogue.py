@@ -69,6 +69,18 @@ class SagNetOptions(Options):
 
 
 @dataclass(frozen=True)
+class SagNetMapsOptions(Options):
+    """The adversary of SagNet, as its authors have it: styles of feature maps."""
+
+    stage: str = "stage2"
+    """The stage behind which styles are exchanged: the next one is the first that the style network has of its own."""
+    weight: float = option(0.1, least=0)
+    """Weight of the adversarial loss."""
+    clip: float = option(0.1, above=0)
+    """Largest norm of the adversarial gradient."""
+
+
+@dataclass(frozen=True)
 class SAMOptions(Options):
     """How far SAM looks."""
 
@@ -125,6 +137,15 @@ _ROWS = (
         needs_codes=True,
         colour="#A6611A",
         search=_ranges(weight=LogUniform(-2, 1)),
+    ),
+    Method(
+        "sagnet-maps",
+        "SagNet (maps)",
+        "Nam et al. 2021, in the authors' form on feature maps",
+        "loops.sagnet_maps",
+        SagNetMapsOptions,
+        needs_codes=True,
+        colour="#C98B4B",
     ),
     Method(
         "sam",
