@@ -1,17 +1,18 @@
 """Every figure and table of the two papers, and what neither shows, from runs and stored results.
 
-:data:`~landscape.figures.registry.ITEMS` lists them; a :class:`Study` says of which runs they are; each item's module
-has one function, ``make(study) -> Product``.
+``items`` has a module for each, under its name, with one function ``make(study) -> Product``; ``numbers`` has what they
+are made of, and ``machinery`` what makes them: :data:`~landscape.figures.machinery.registry.ITEMS` lists them all, a
+:class:`Study` says of which runs they are.
 """
 
 from importlib import import_module
 from typing import Any
 
 _HOMES = {
-    "ITEMS": "landscape.figures.registry",
-    "Item": "landscape.figures.registry",
-    "Product": "landscape.figures.product",
-    "Study": "landscape.figures.study",
+    "ITEMS": "landscape.figures.machinery.registry",
+    "Item": "landscape.figures.machinery.registry",
+    "Product": "landscape.figures.machinery.product",
+    "Study": "landscape.figures.machinery.study",
 }
 
 __all__ = [*_HOMES]

@@ -10,13 +10,13 @@ from matplotlib.lines import Line2D
 from landscape.plots import theme
 
 if TYPE_CHECKING:
-    from landscape.figures.fig3 import Toy
+    from landscape.toy.three_losses import ThreeLosses
 
 _COLOURS = (theme.BLUE, theme.ORANGE, theme.PINK)
 _MARKERS = ("o", "s", "^")
 
 
-def plot_gradients(toy: "Toy", ax: Axes | None = None) -> Axes:
+def plot_gradients(toy: "ThreeLosses", ax: Axes | None = None) -> Axes:
     """Contours of the three losses, their minima, and the negative gradients at the classifier's place.
 
     Args:
@@ -69,7 +69,7 @@ def plot_gradients(toy: "Toy", ax: Axes | None = None) -> Axes:
     return ax
 
 
-def plot_weights(toy: "Toy", row: int = 0, ax: Axes | None = None) -> Axes:
+def plot_weights(toy: "ThreeLosses", row: int = 0, ax: Axes | None = None) -> Axes:
     """Original and scaled-shifted weights against lambda, and where extrapolation begins.
 
     Args:
@@ -107,7 +107,7 @@ def plot_weights(toy: "Toy", row: int = 0, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def plot_fig3(toy: "Toy") -> Figure:
+def plot_fig3(toy: "ThreeLosses") -> Figure:
     """The three panels of Figure 3; b and c share their axis of weights."""
     with theme.style():
         figure = Figure(figsize=(theme.PAGE, 2.75), layout="constrained")
