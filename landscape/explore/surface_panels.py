@@ -11,8 +11,8 @@ from landscape.plots import theme
 from landscape.plots.fig6 import caption, mixing_name, row_panels
 from landscape.plots.interactive import panel_figure
 from landscape.plots.levels import LOSS_STEPS, Levels
-from landscape.plots.surface import TITLES
-from landscape.surface.surface import METRICS, SPLITS, Surface
+from landscape.surface.panels import METRICS, PANELS, panel_of
+from landscape.surface.surface import SPLITS, Surface
 from landscape.surface.trajectory import Trajectory
 
 # A path point this close to an anchor, relative to the plane's extent, is that anchor.
@@ -24,18 +24,18 @@ def surface_data(surface: Surface) -> dict[str, Any]:
 
     All losses have the same levels, and so have all accuracies: colours can be compared between panels.
     """
-    levels = {loss: _levels(surface, loss=loss) for loss in (True, False)}
+    levels = {kind: _levels(surface, kind) for kind in ("loss", "accuracy")}
 
     def drawn(metric: str, **where: str) -> dict[str, Any]:
-        return plain(panel_figure(surface, metric, levels=levels[metric.endswith("loss")], **where))
+        return plain(panel_figure(surface, metric, levels=levels[panel_of(metric).kind], **where))
 
     first = [metric for metric, _, _ in row_panels(surface)]
     keys = [*first, *(name for name in surface.panels if name not in first)]
-    titles = TITLES | {"fgmix_train_loss": f"{mixing_name(surface)} train loss"}
+    titles = {key: PANELS[key].title for key in keys} | {"fgmix_train_loss": f"{mixing_name(surface)} train loss"}
     return {
         "target": str(surface.about.get("target", "")),
         "name": ", ".join(dict.fromkeys(path.label for path in surface.trajectories)) or "surface",
-        "caption": caption(surface) + f" Loss contours every {levels[True].step:g} nat, the same in all panels.",
+        "caption": caption(surface) + f" Loss contours every {levels['loss'].step:g} nat, the same in all panels.",
         "x": surface.x.tolist(),
         "y": surface.y.tolist(),
         "panels": [{"key": key, "title": titles[key], "figure": drawn(key)} for key in keys],
@@ -47,11 +47,11 @@ def surface_data(surface: Surface) -> dict[str, Any]:
     }
 
 
-def _levels(surface: Surface, *, loss: bool) -> Levels:
-    panels = [name for name in surface.panels if name.endswith("loss") == loss]
+def _levels(surface: Surface, kind: str) -> Levels:
+    panels = [name for name in surface.panels if panel_of(name).kind == kind]
     arrays = [surface.panel(name).values for name in panels]
-    arrays += [surface.values[name].values for name in METRICS if name.endswith("loss") == loss]
-    if not loss:
+    arrays += [surface.values[name].values for name in METRICS if panel_of(name).kind == kind]
+    if kind != "loss":
         return Levels.of(*arrays)
     at_anchors = [mark.true[name] for mark in surface.anchors for name in panels]
     return Levels.of(*arrays, reference=max(at_anchors, default=None), count=LOSS_STEPS)

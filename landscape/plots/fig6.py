@@ -13,6 +13,7 @@ from landscape.config import DISPLAY_NAMES
 from landscape.plots import theme
 from landscape.plots.levels import Levels, loss_levels
 from landscape.plots.surface import are_few, axis_ratio, colour_bar, new_figure, plot_surface
+from landscape.surface.panels import losses_among, panel_of
 from landscape.surface.surface import Surface
 
 _PANEL_WIDTH, _HIGHEST = {2: 2.6, 3: 1.75}, 9.0  # inches, by the number of columns; of a page
@@ -36,7 +37,7 @@ def plot_fig6_row(surface: Surface, *, figure: Figure | None = None, note: str =
         figure: a figure to draw into, which is resized to 6.75 inches; by default a new one.
         note: a sentence to add to the caption.
     """
-    losses = [metric for metric, _, _ in row_panels(surface) if metric.endswith("loss")]
+    losses = losses_of(surface)
     levels = loss_levels(surface, losses)
     words = textwrap.wrap(caption(surface, levels=levels, note=note), 126)
     panel_width = _PANEL_WIDTH[len(losses) + 1]
@@ -88,7 +89,7 @@ def plot_fig6(surfaces: Sequence[Surface], *, figure: Figure | None = None) -> F
             axes = [*row[: len(panels) - 1], row[-1]]
             for ax in row[len(panels) - 1 : -1]:
                 ax.set_axis_off()
-            _draw_row(axes, surface, loss_levels(surface, [name for name, _, _ in panels if name.endswith("loss")]))
+            _draw_row(axes, surface, loss_levels(surface, losses_of(surface)))
             for ax, (_, title, _) in zip(axes, panels, strict=True):
                 ax.label_outer()
                 ax.set_title("" if index else title.partition(") ")[2].partition(",")[0])
@@ -102,7 +103,7 @@ def plot_fig6(surfaces: Sequence[Surface], *, figure: Figure | None = None) -> F
 
 def _draw_row(axes: Sequence[Axes], surface: Surface, levels: Levels) -> None:
     for ax, (metric, title, paths) in zip(axes, row_panels(surface), strict=True):
-        shared = levels if metric.endswith("loss") else None
+        shared = levels if panel_of(metric).kind == "loss" else None
         plot_surface(surface, metric, ax, levels=shared, paths=paths, title=title)
         _clear_labels(ax, surface, paths)
         ax.label_outer()
@@ -202,6 +203,11 @@ def row_panels(surface: Surface) -> list[tuple[str, str, tuple[str, ...]]]:
     panels.append(("test_accuracy", f"test accuracy, {target}", everything))
     letters = "abc"
     return [(metric, f"({letters[i]}) {title}", paths) for i, (metric, title, paths) in enumerate(panels)]
+
+
+def losses_of(surface: Surface) -> list[str]:
+    """The losses among the panels of figure 6, which share their contour levels."""
+    return losses_among(metric for metric, _, _ in row_panels(surface))
 
 
 def _unevaluated(surface: Surface) -> bool:

@@ -1,7 +1,7 @@
 """What the two papers claim, as data: ``claims()``, read from claims.toml.
 
 The list was made from the papers, before the runs behind the ledger; the demo's accuracies were already known. How a
-claim is tested on runs is in :mod:`landscape.figures.numbers.claim_evidence`, under the claim's id.
+claim is tested on runs is in :mod:`landscape.figures.numbers.claim_tests`, under the claim's id.
 """
 
 import tomllib

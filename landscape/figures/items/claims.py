@@ -11,7 +11,8 @@ from landscape.errors import InputError
 from landscape.figures.items import dge_tables
 from landscape.figures.machinery.product import Product
 from landscape.figures.machinery.study import Study
-from landscape.figures.numbers.claim_evidence import TESTS, Evidence, Source
+from landscape.figures.numbers.claim_tests import TESTS, Source
+from landscape.figures.numbers.evidence import Evidence
 from landscape.figures.numbers.published import NONE, matched
 from landscape.reference.stated_claims import Claim, Protocol, claims
 

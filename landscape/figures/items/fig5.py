@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Literal, get_args
 from landscape.config import DISPLAY_NAMES
 from landscape.figures.machinery.product import Product
 from landscape.figures.machinery.study import Study
-from landscape.figures.numbers.cells import left_out
+from landscape.figures.numbers.cells import Key, left_out
 from landscape.figures.numbers.interval import Mean
 from landscape.figures.numbers.seeds import verdict, whole_seeds
-from landscape.figures.numbers.study_flatness import Key, flatness_of, gammas_of, pilot_of
+from landscape.figures.numbers.study_flatness import flatness_of, gammas_of, pilot_of
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -71,16 +71,14 @@ def planes_table(surfaces: "dict[Key, Surface]") -> "pd.DataFrame":
     """One row for each target and seed: angle, contour step, accuracies of the averaged ends and their difference."""
     import pandas as pd
 
-    from landscape.plots.fig6 import row_panels
+    from landscape.plots.fig6 import losses_of
     from landscape.plots.levels import loss_levels
 
     rows = []
     for (target, seed), surface in surfaces.items():
         _, erm, fgmix = surface.anchors
         row = {"target": target, "seed": seed, "angle_degrees": surface.about["angle"]}
-        row["contour_step_nat"] = loss_levels(
-            surface, [name for name, _, _ in row_panels(surface) if name.endswith("loss")]
-        ).step
+        row["contour_step_nat"] = loss_levels(surface, losses_of(surface)).step
         for metric in ("test_accuracy", "test_balanced_accuracy"):
             row |= {f"ERM + SWA {metric}": erm.true[metric], f"FGMix + SWA {metric}": fgmix.true[metric]}
         row["difference"] = fgmix.true["test_accuracy"] - erm.true["test_accuracy"]

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from landscape.figures.machinery.product import Product
 from landscape.figures.machinery.study import Study
 from landscape.figures.numbers.cells import Key, left_out
-from landscape.figures.numbers.claim_evidence import over_keys
+from landscape.figures.numbers.evidence import over_keys
 from landscape.figures.numbers.seeds import over_seeds
 from landscape.figures.numbers.study_surfaces import ALGORITHMS, surfaces_of
 

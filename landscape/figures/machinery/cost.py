@@ -80,7 +80,7 @@ def estimate(items: Sequence[Item], configs: Sequence[RunConfig], study: Study) 
 def passes(items: Iterable[Item], study: Study) -> int:
     """Forward passes of images that items evaluate; what several share counts once."""
     needed = {part for item in items for part in item.measures}
-    return sum(part(study) for part in needed if PARTS.get(part) not in needed)
+    return sum(part(study) for part in needed if part not in PARTS or PARTS[part] not in needed)
 
 
 def seconds_of_update(algorithm: str, study: Study, *, updates: int = 3) -> float:

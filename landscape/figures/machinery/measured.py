@@ -4,6 +4,7 @@ Items name these functions in the registry; what several of them share is measur
 here.
 """
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -73,4 +74,4 @@ def curvature(study: "Study") -> int:
 
 
 # What is part of something else: measured with it, it costs nothing.
-PARTS = {main_surface: surfaces, main_flatness: flatness}
+PARTS: dict[Callable[["Study"], int], Callable[["Study"], int]] = {main_surface: surfaces, main_flatness: flatness}

@@ -3,13 +3,11 @@
 from typing import TYPE_CHECKING
 
 from landscape.figures.machinery.study import Study
+from landscape.figures.numbers.cells import Key
 
 if TYPE_CHECKING:
     from landscape.flatness import Flatness
     from landscape.training import Run
-
-Key = tuple[str, int]
-"""Target and seed."""
 
 
 def flatness_of(study: Study, target: str, seed: int, gammas: tuple[float, ...]) -> "Flatness":

@@ -19,7 +19,8 @@ from landscape.figures.items.weights_vs_invariance import Setting
 from landscape.figures.machinery.registry import ITEMS
 from landscape.figures.machinery.scale import SCALES
 from landscape.figures.machinery.study import Study
-from landscape.figures.numbers.claim_evidence import TESTS, Evidence, Source, over_keys
+from landscape.figures.numbers.claim_tests import TESTS, Source
+from landscape.figures.numbers.evidence import Evidence, over_keys
 from landscape.figures.numbers.interval import Mean
 from landscape.figures.numbers.published import DATASETS
 from landscape.figures.numbers.run_scores import percent

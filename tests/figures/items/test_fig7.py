@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from landscape import reference, toy
+from landscape import reference
 from landscape.figures.items import fig7
 from landscape.figures.machinery.study import Study
+from landscape.toy import four_gradients
 
 
 def test_every_printed_digit_is_ours(study: Study) -> None:
@@ -30,7 +31,7 @@ def test_directions_are_those_of_the_reference(study: Study) -> None:
 
 def test_the_finding_says_what_the_numbers_say(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "all 28 printed numbers agree in every digit" in fig7.make(study).finding
-    monkeypatch.setattr(toy, "GRADIENTS", (*toy.GRADIENTS[:3], (1.0, -1.001)))
+    monkeypatch.setattr(four_gradients, "GRADIENTS", (*four_gradients.GRADIENTS[:3], (1.0, -1.001)))
     product = fig7.make(study)
     assert "24 of 28 agree" in product.finding
     assert product.tables["digits"].same.sum() == 24

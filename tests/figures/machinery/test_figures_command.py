@@ -97,7 +97,7 @@ def test_code_is_followed_through_imports_within_functions() -> None:
     figures = "landscape.figures"
     assert {
         f"{figures}.items.claims",
-        f"{figures}.numbers.claim_evidence",
+        f"{figures}.numbers.claim_tests",
         f"{figures}.numbers.interval",
         f"{figures}.items.fig4",
         f"{figures}.items.tablec3",

@@ -4,7 +4,7 @@ Every function takes its numbers from what the other items measure (found again 
 InputError where runs are missing.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -15,6 +15,8 @@ from scipy import stats
 from landscape.config import ALGORITHMS
 from landscape.errors import InputError
 from landscape.figures.machinery.study import Study
+from landscape.figures.numbers.cells import Key
+from landscape.figures.numbers.evidence import Evidence, over_keys
 from landscape.figures.numbers.interval import LEVEL, Mean, over_cells
 from landscape.figures.numbers.run_scores import Block, Scores, step_time
 
@@ -26,34 +28,8 @@ if TYPE_CHECKING:
     from landscape.flatness import Flatness
     from landscape.surface import Surface
 
-Key = tuple[str, int]
-"""Target and seed."""
 # How far above its lowest value a loss still belongs to the minimum, in nats.
 _BASIN = 0.1
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What runs say about a claim.
-
-    Attributes:
-        mean: estimate and interval; its unit says what the interval is over.
-        n: cells behind it: targets x seeds, or what `mean` counts.
-        seeds: trial seeds.
-        data: what it was measured on, where that is not the study's data.
-        remark: a sentence that has to stand beside the number.
-    """
-
-    mean: Mean
-    n: int
-    seeds: tuple[int, ...]
-    data: str = ""
-    remark: str = ""
-
-    @property
-    def targets(self) -> int:
-        """Target domains behind the number."""
-        return self.n // max(len(self.seeds), 1)
 
 
 @dataclass(frozen=True)
@@ -108,22 +84,6 @@ class Source:
 
 
 Test = Callable[[Source], Evidence]
-
-
-def over_keys(study: Study, values: Mapping[Key, float]) -> Evidence:
-    """The mean over targets and seeds of one number each: the first seed's targets, and the seeds that have them all.
-
-    Raises:
-        InputError: there is no number.
-    """
-    known = {key: value for key, value in values.items() if np.isfinite(value)}
-    if not known:
-        raise InputError("no number could be measured for any target and seed.")
-    first = next(seed for seed in study.seeds if any(s == seed for _, s in known))
-    targets = [target for target in study.targets if (target, first) in known]
-    seeds = tuple(seed for seed in study.seeds if all((target, seed) in known for target in targets))
-    cells = np.array([[known[target, seed] for seed in seeds] for target in targets])
-    return Evidence(over_cells(cells), cells.size, seeds)
 
 
 def difference(first: str, second: str, *, swa: bool = False) -> Test:
@@ -310,9 +270,9 @@ def grid(rows: Sequence[int], plus: Sequence[int], minus: Sequence[int] | None =
 
 
 def _distinctive(source: Source) -> Evidence:
-    from landscape.figures.items.fig3 import toy
+    from landscape.toy.three_losses import three_losses
 
-    onset = toy().onset
+    onset = three_losses().onset
     return _exact(float(onset[0] - onset[1]), 2)
 
 
