@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 
 from landscape.embedding.embedding import EXTRAPOLATED, INTERPOLATED, Embedding
 from landscape.plots import theme
-from landscape.plots.surface import new_figure
+from landscape.plots.canvas import drawn_on
 
 # Shapes that differ at 3 points; more classes than these share shapes, and the legend says so.
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h", "*")
@@ -40,9 +40,7 @@ def plot_embedding(
         title: what to write above.
         faint: draw the images faintly; None: when there are mixup codes.
     """
-    with theme.style():
-        if ax is None:
-            ax = new_figure(theme.COLUMN, theme.COLUMN).add_subplot()
+    with drawn_on(ax, theme.COLUMN, theme.COLUMN) as ax:
         faint = variant is not None if faint is None else faint
         images = np.arange(embedding.count)
         colours = _domain_list(embedding) if by == "domain" else class_colours(len(embedding.classes))

@@ -11,6 +11,7 @@ from matplotlib.patches import Patch
 from scipy.spatial import ConvexHull
 
 from landscape.plots import theme
+from landscape.plots.canvas import drawn_on
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,9 +33,7 @@ def plot_regions(world: "World", way: int, ax: Axes | None = None, *, title: str
         ax: axes to draw into; by default a new figure's.
         title: what to write above.
     """
-    with theme.style():
-        if ax is None:
-            ax = Figure(figsize=(theme.COLUMN, theme.COLUMN), layout="constrained").add_subplot()
+    with drawn_on(ax, theme.COLUMN, theme.COLUMN) as ax:
         ax.contourf(world.x, world.y, world.decisions[way], levels=[-0.01, 0.5, 1.01], colors=_REGIONS)
         ax.contour(world.x, world.y, world.decisions[way], levels=[0.5], colors="black", linewidths=0.9)
         if way:
@@ -85,9 +84,7 @@ def plot_shares(shares: "pd.DataFrame", ax: Axes | None = None) -> Axes:
         shares: a row per comparison: ``against``, and for ``helps`` and ``hurts`` the share, ``_low``, ``_high``.
         ax: axes to draw into; by default a new figure's.
     """
-    with theme.style():
-        if ax is None:
-            ax = Figure(figsize=(theme.COLUMN, 2.0), layout="constrained").add_subplot()
+    with drawn_on(ax, theme.COLUMN, 2.0) as ax:
         for row, line in enumerate(shares.to_dict("records")):
             for kind, colour, offset in (("helps", theme.BLUE, -0.18), ("hurts", theme.VERMILLION, 0.18)):
                 share, low, high = (100 * line[kind + end] for end in ("", "_low", "_high"))
@@ -110,9 +107,7 @@ def plot_gain(outcome: "Outcome", bands: "pd.DataFrame", ax: Axes | None = None)
         bands: ``low`` and ``high`` angle of each band, its ``mean`` gain and the interval ``mean_low``, ``mean_high``.
         ax: axes to draw into; by default a new figure's.
     """
-    with theme.style():
-        if ax is None:
-            ax = Figure(figsize=(theme.COLUMN, 2.0), layout="constrained").add_subplot()
+    with drawn_on(ax, theme.COLUMN, 2.0) as ax:
         gain = 100 * outcome.gain[:, 1]
         ax.axhline(0, color="0.5", lw=0.6, zorder=0)
         colours = np.where(gain > 0, theme.BLUE, np.where(gain < 0, theme.VERMILLION, "#9A9A9A"))

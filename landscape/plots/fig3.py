@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from landscape.plots import theme
+from landscape.plots.canvas import drawn_on
 
 if TYPE_CHECKING:
     from landscape.toy.three_losses import ThreeLosses
@@ -23,9 +24,7 @@ def plot_gradients(toy: "ThreeLosses", ax: Axes | None = None) -> Axes:
         toy: the three losses.
         ax: axes to draw into; by default a new figure's.
     """
-    with theme.style():
-        if ax is None:
-            ax = Figure(figsize=(theme.COLUMN, theme.COLUMN), layout="constrained").add_subplot()
+    with drawn_on(ax, theme.COLUMN, theme.COLUMN) as ax:
         for index, colour in enumerate(_COLOURS):
             levels = np.array([0.02, 0.08, 0.18, 0.32])
             ax.contour(toy.axis, toy.axis, toy.losses[index], levels=levels, colors=colour, linewidths=0.6, alpha=0.75)
@@ -77,9 +76,7 @@ def plot_weights(toy: "ThreeLosses", row: int = 0, ax: Axes | None = None) -> Ax
         row: 0 for the more distinctive vector, 1 for the other.
         ax: axes to draw into; by default a new figure's.
     """
-    with theme.style():
-        if ax is None:
-            ax = Figure(figsize=(theme.COLUMN, 2.4), layout="constrained").add_subplot()
+    with drawn_on(ax, theme.COLUMN, 2.4) as ax:
         ax.axhline(0, color="0.4", lw=0.7, zorder=1)
         for member, (colour, marker) in enumerate(zip(_COLOURS, _MARKERS, strict=True)):
             # Eq. 5 is linear in lambda, so that lines between the marks are exact.

@@ -11,8 +11,9 @@ from matplotlib.text import Annotation
 
 from landscape.config import DISPLAY_NAMES
 from landscape.plots import theme
+from landscape.plots.canvas import page, write_words
 from landscape.plots.levels import Levels, loss_levels
-from landscape.plots.surface import are_few, axis_ratio, colour_bar, new_figure, plot_surface
+from landscape.plots.surface import are_few, axis_ratio, colour_bar, plot_surface
 from landscape.surface.panels import losses_among, panel_of
 from landscape.surface.surface import Surface
 
@@ -44,10 +45,7 @@ def plot_fig6_row(surface: Surface, *, figure: Figure | None = None, note: str =
     ratio = axis_ratio(surface)
     below = 0.42 + 0.123 * len(words)  # inches for the legend and the caption
     height = panel_width * (1.05 if ratio is None else ratio) + 0.65 + below
-    with theme.style():
-        figure = figure or new_figure(theme.PAGE, height)
-        figure.set_size_inches(theme.PAGE, height)
-        figure.set_layout_engine("constrained", rect=(0, below / height, 1, 1 - below / height), wspace=0.03)
+    with page(figure, theme.PAGE, height, below=below, wspace=0.03) as figure:
         axes = figure.subplots(1, len(losses) + 1, sharey=True, squeeze=False)[0]
         _draw_row(axes, surface, levels)
         figure.legend(
@@ -58,7 +56,7 @@ def plot_fig6_row(surface: Surface, *, figure: Figure | None = None, note: str =
             handlelength=1.8,
             columnspacing=1.3,
         )
-        figure.text(0.015, (below - 0.3) / height, "\n".join(words), va="top", fontsize=7, color="0.15")
+        write_words(figure, words, below - 0.3)
     return figure
 
 
@@ -77,10 +75,7 @@ def plot_fig6(surfaces: Sequence[Surface], *, figure: Figure | None = None) -> F
     below, around = 0.35, 0.32  # inches: for the legend; of a row for its ticks
     width = min(_PANEL_WIDTH[columns], (_HIGHEST - below - 0.4 - around * len(ratios)) / float(ratios.sum()))
     height = width * float(ratios.sum()) + around * len(ratios) + 0.4 + below
-    with theme.style():
-        figure = figure or new_figure(theme.PAGE, height)
-        figure.set_size_inches(theme.PAGE, height)
-        figure.set_layout_engine("constrained", rect=(0, below / height, 1, 1 - below / height), wspace=0.03)
+    with page(figure, theme.PAGE, height, below=below, wspace=0.03) as figure:
         grid = figure.subplots(
             len(surfaces), columns, squeeze=False, gridspec_kw={"height_ratios": width * ratios + around}
         )

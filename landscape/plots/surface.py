@@ -6,10 +6,10 @@ import matplotlib.patheffects as effects
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.contour import QuadContourSet
-from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from landscape.plots import theme
+from landscape.plots.canvas import new_figure
 from landscape.plots.levels import LOSS_STEPS, Levels
 from landscape.surface.panels import panel_of
 from landscape.surface.surface import Surface
@@ -77,14 +77,6 @@ def draw_paths(ax: Axes, surface: Surface, paths: Sequence[str] | None = None) -
         if paths is None or path.label in paths:
             _draw_path(ax, path)
     _draw_anchors(ax, surface)
-
-
-def new_figure(width: float, height: float) -> Figure:
-    """A figure of a size in inches, which a notebook shows by itself."""
-    # The one use of pyplot: it registers the figure. It is never asked to show anything.
-    import matplotlib.pyplot as plt
-
-    return plt.figure(figsize=(width, height), layout="constrained")
 
 
 def look_of(metric: str) -> theme.Look:

@@ -69,9 +69,9 @@ class Surface:
 
     Attributes:
         values: the grid. Every panel of :data:`~landscape.surface.panels.PANELS` as ``(y, x)``; ``loss``,
-            ``accuracy`` and ``balanced_accuracy`` as ``(domain, split, y, x)``; ``n`` images as ``(domain, split)``. Losses are
-            in nats, accuracies fractions, x and y weight-space distances. NaN: not evaluated; an infinite loss
-            was evaluated and overflowed.
+            ``accuracy`` and ``balanced_accuracy`` as ``(domain, split, y, x)``; ``n`` images as ``(domain, split)``.
+            Losses are in nats, accuracies fractions, x and y weight-space distances. NaN: not evaluated; an infinite
+            loss was evaluated and overflowed.
         marks: anchors and path ends.
         trajectories: the paths, projected.
         about: what was evaluated: data, target, model, seed, counts, angle of the anchors, notes, provenance.
