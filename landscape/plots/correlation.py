@@ -14,6 +14,7 @@ from landscape.correlation.rank import Estimate
 from landscape.correlation.samples import DomainPair
 from landscape.plots import theme
 from landscape.plots.canvas import drawn_on, page, write_words
+from landscape.plots.captions import seed_words
 
 _TRAINED, _GIVEN, _NULL = theme.BLACK, theme.VERMILLION, "0.72"
 
@@ -162,13 +163,11 @@ def caption(association: Association, *, note: str = "") -> str:
     n = [len(pair) for pair in association.pairs]
     each = f"n = {n[0]}" if len(set(n)) == 1 else f"n = {min(n)} to {max(n)}"
     if "policy_steps" in about:
-        seeds = about["seeds"]
-        seed = f"seed {seeds[0]}, one seed" if len(seeds) == 1 else f"seeds {', '.join(map(str, seeds))}"
         part = {"in": "training images", "out": "held-out images", "all": "images"}[about["part"]]
         steps = about["policy_steps"]
         sentences.append(
             f"Data {about['data']}, target {about['target']} (takes no part), {about['model']}, "
-            f"{about['image_size']} px; {seed}; {about['name']}: S after {steps:,} policy "
+            f"{about['image_size']} px; {seed_words(about['seeds'])}; {about['name']}: S after {steps:,} policy "
             f"step{'' if steps == 1 else 's'}. Each panel: {each} "
             f"random same-class pairs of {part}, S(first, second)."
         )

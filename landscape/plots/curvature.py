@@ -17,6 +17,7 @@ from landscape.flatness.path import CurvaturePath
 from landscape.flatness.spectrum import Matrix
 from landscape.plots import theme
 from landscape.plots.canvas import page, write_words
+from landscape.plots.captions import data_words
 from landscape.plots.flatness import method_colours, plot_curve
 
 _NAMES = {"hessian": "Hessian", "ggn": "GGN"}
@@ -105,12 +106,7 @@ def caption(path: CurvaturePath, scope: Scope, matrix: Matrix, *, note: str = ""
     about, sentences = path.about, []
     found = [p.curvature for p in path.points if (p.curvature.scope, p.curvature.matrix) == (scope, matrix)]
     if "data" in about:
-        seeds = about["seeds"]
-        said = {0: "", 1: f"; seed {', '.join(map(str, seeds))}, one seed"}.get(len(seeds), f"; seeds {seeds}")
-        sentences.append(
-            f"Data {about['data']}, target {about['target']}, sources {', '.join(about['sources'])}; {about['model']}, "
-            f"{about['image_size']} px{said}."
-        )
+        sentences.append(data_words(about))
     moved = "all parameters" if scope == "full" else "the classifier's parameters at fixed latent codes"
     first = found[0]
     sentences.append(

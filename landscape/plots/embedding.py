@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 from landscape.embedding.embedding import EXTRAPOLATED, INTERPOLATED, Embedding
 from landscape.plots import theme
 from landscape.plots.canvas import drawn_on
+from landscape.plots.captions import seed_words
 
 # Shapes that differ at 3 points; more classes than these share shapes, and the legend says so.
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h", "*")
@@ -74,8 +75,7 @@ def setting_words(embedding: Embedding, seeds: Sequence[int] | None = None) -> s
     """The first sentence of a caption: data, target, model, seeds, n."""
     about = embedding.about
     seeds = about.get("seeds", []) if seeds is None else seeds
-    listed = ", ".join(map(str, seeds))
-    said = {0: "", 1: f"; seed {listed}, one seed"}.get(len(seeds), f"; seeds {listed}")
+    said = f"; {words}" if (words := seed_words(seeds)) else ""
     size = f", {about['image_size']} px" if "image_size" in about else ""
     name = f", {embedding.name}" if embedding.variants or embedding.coverage else ""
     sources = ", ".join(about["sources"])

@@ -12,6 +12,7 @@ from matplotlib.text import Annotation
 from landscape.config import DISPLAY_NAMES
 from landscape.plots import theme
 from landscape.plots.canvas import page, write_words
+from landscape.plots.captions import data_words
 from landscape.plots.levels import Levels, loss_levels
 from landscape.plots.surface import are_few, axis_ratio, colour_bar, plot_surface
 from landscape.surface.panels import losses_among, panel_of
@@ -138,13 +139,7 @@ def caption(surface: Surface, *, levels: Levels | None = None, note: str = "") -
     """What a reader needs to know: data, model, seed, n, how to read the levels, and how far paths leave the plane."""
     about, sentences = surface.about, []
     if about:
-        sources = ", ".join(about["sources"])
-        seeds = about["seeds"]
-        said = {0: "", 1: f"; seed {', '.join(map(str, seeds))}, one seed"}
-        sentences.append(
-            f"Data {about['data']}, target {about['target']}, sources {sources}; {about['model']}, "
-            f"{about['image_size']} px{said.get(len(seeds), f'; seeds {seeds}')}."
-        )
+        sentences.append(data_words(about))
         n = about["n"]
         losses = f"Train loss: all {n['train']:,} training images"
         if n.get("mixup"):

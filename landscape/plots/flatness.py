@@ -17,6 +17,7 @@ from landscape.flatness.curve import FlatnessCurve, Scope, Statistic
 from landscape.flatness.pooling import PooledCurve
 from landscape.plots import theme
 from landscape.plots.canvas import drawn_on, page, write_words
+from landscape.plots.captions import data_words
 
 LABELS: dict[str, str] = {
     "squared": "$E_u[(L(\\theta+\\gamma u)-L(\\theta))^2]$  (nat$^2$)",
@@ -171,12 +172,7 @@ def caption(flatness: Flatness, scope: Scope, *, statistic: Statistic = "squared
     about, curves = flatness.about, flatness.of(scope)
     sentences = []
     if "data" in about:
-        seeds = about["seeds"]
-        said = {0: "", 1: f"; seed {', '.join(map(str, seeds))}, one seed"}.get(len(seeds), f"; seeds {seeds}")
-        sentences.append(
-            f"Data {about['data']}, target {about['target']}, sources {', '.join(about['sources'])}; {about['model']}, "
-            f"{about['image_size']} px{said}."
-        )
+        sentences.append(data_words(about))
         used, train = about["n"]["used"], about["n"]["train"]
         images = f"all {train:,}" if used == train else f"a stratified {used:,} of {train:,}"
         sentences.append(f"Loss: {images} training images.")

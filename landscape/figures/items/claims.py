@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -14,10 +14,8 @@ from landscape.figures.machinery.study import Study
 from landscape.figures.numbers.claim_tests import TESTS, Source
 from landscape.figures.numbers.evidence import Evidence
 from landscape.figures.numbers.published import NONE, matched
+from landscape.plots.claims import Line, plot_ledger
 from landscape.reference.stated_claims import Claim, Protocol, claims
-
-if TYPE_CHECKING:
-    from landscape.plots.claims import Line
 
 FORMAT = 1
 Verdict = Literal["supported", "not supported", "undecided", "waiting"]
@@ -76,8 +74,6 @@ def make(study: Study) -> Product:
     it stays undecided, with the estimate shown. A claim about several data sets can be refuted by one of them, never
     supported; one about their average can be neither. Exact statements (formulas, printed digits) are computed.
     """
-    from landscape.plots.claims import plot_ledger
-
     entries = ledger(study)
     counts = {verdict: sum(entry.verdict == verdict for entry in entries) for verdict in VERDICTS}
     table = pd.DataFrame([_row(entry) for entry in entries])
@@ -216,7 +212,6 @@ def _row(entry: Entry) -> dict[str, str]:
 
 
 def _line(entry: Entry) -> "Line":
-    from landscape.plots.claims import Line
 
     assert entry.evidence is not None  # the caller's choice
     mean, claim = entry.evidence.mean, entry.claim

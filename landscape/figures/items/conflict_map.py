@@ -3,14 +3,15 @@
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
 
 from landscape.figures.machinery.product import Product
 from landscape.figures.machinery.study import Study
 from landscape.figures.numbers.study_surfaces import main_key, setting_of, surface_of
+from landscape.plots.conflict import plot_conflict_figure
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from landscape.surface import Surface
     from landscape.surface.conflict import ConflictMap
 
@@ -21,9 +22,6 @@ def make(study: Study) -> Product:
     One target and seed: a map of one plane. The table holds every pair and, as a yardstick, the cosine between the
     gradients of two halves of one domain's images.
     """
-    from matplotlib.figure import Figure
-
-    from landscape.plots.conflict import plot_conflict_figure
     from landscape.surface.domain_gradients import conflict_map
 
     target, seed = main_key(study)
@@ -55,10 +53,8 @@ def make(study: Study) -> Product:
     )
 
 
-def at_anchors(found: "ConflictMap", surface: "Surface") -> "pd.DataFrame":
+def at_anchors(found: "ConflictMap", surface: "Surface") -> pd.DataFrame:
     """The grid point nearest to every anchor, with its mean cosine and that within domains."""
-    import pandas as pd
-
     rows = []
     for mark in surface.anchors:
         i, j = int(np.argmin(np.abs(found.y - mark.y))), int(np.argmin(np.abs(found.x - mark.x)))

@@ -3,11 +3,13 @@
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from landscape.figures.machinery.product import Product
 from landscape.figures.machinery.study import Study
 from landscape.figures.numbers.study_flatness import flatness_of, gammas_of
 from landscape.figures.numbers.study_surfaces import ALGORITHMS, main_key
+from landscape.plots.curvature import plot_curvature_panels
 
 if TYPE_CHECKING:
     from landscape.flatness import CurvaturePath, Flatness
@@ -19,12 +21,9 @@ def make(study: Study) -> Product:
 
     One target and seed. The trace is Hutchinson's, with its standard error over random vectors.
     """
-    from matplotlib.figure import Figure
-
     from landscape.flatness.curvature import CurvaturePlan
     from landscape.flatness.draw_curvature import draw_path
     from landscape.opened import Opened
-    from landscape.plots.curvature import plot_curvature_panels
 
     target, seed = main_key(study)
     runs = study.need(ALGORITHMS, target, seed)

@@ -2,15 +2,18 @@
 
 from typing import TYPE_CHECKING
 
+import pandas as pd
+from matplotlib.figure import Figure
+
 from landscape.figures.machinery.product import Product
 from landscape.figures.machinery.study import Study
-from landscape.figures.numbers.cells import Key, by_figure, left_out, main_of, of_first_seed, seed_words, seeds_of
+from landscape.figures.numbers.cells import Key, by_figure, left_out, main_of, of_first_seed, seeds_of, stacked
 from landscape.figures.numbers.seeds import over_seeds, range_over_seeds
-from landscape.figures.numbers.study_codes import count_words, labelled, mixed_codes_of, verdicts, weights_words
+from landscape.figures.numbers.study_codes import count_words, mixed_codes_of, verdicts, weights_words
+from landscape.plots.captions import seed_words
+from landscape.plots.fig4 import plot_fig4, plot_gains
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from landscape.embedding import Embedding
 
 PUBLISHED = 0.225
@@ -26,10 +29,6 @@ def make(study: Study) -> Product:
     A t-SNE shows no coverage, and any extrapolation enlarges a hull. So the tables hold the difference from random
     weights for the same groups with the same extrapolated share, for target codes and for held-out source codes.
     """
-    from matplotlib.figure import Figure
-
-    from landscape.plots.fig4 import plot_fig4, plot_gains
-
     found = {key: mixed_codes_of(study, *key) for key in study.complete(("fgmix",))}
     shares, gains = shares_table(found), gains_table(found)
     tables = {"": gains, "extrapolated": shares}
@@ -59,12 +58,11 @@ def make(study: Study) -> Product:
     )
 
 
-def shares_table(found: "dict[Key, Embedding]") -> "pd.DataFrame":
+def shares_table(found: "dict[Key, Embedding]") -> pd.DataFrame:
     """One row for each target and seed: mixup codes, and the share of them with a negative weight; the paper's last.
 
     The interval is the exact binomial one over codes; ``reach`` is the mean sum of the negative weights.
     """
-    import pandas as pd
     from scipy.stats import binomtest
 
     rows = []
@@ -80,14 +78,12 @@ def shares_table(found: "dict[Key, Embedding]") -> "pd.DataFrame":
     return table
 
 
-def gains_table(found: "dict[Key, Embedding]") -> "pd.DataFrame":
+def gains_table(found: "dict[Key, Embedding]") -> pd.DataFrame:
     """Coverage with the sources alone, with each mixup and with the control, and the difference FGMix - control.
 
     One row for each target, seed, measure and query. Measures: the share inside the hull of the class for every d,
     and the distance to the nearest code of the class in the whole latent space. Intervals are over images.
     """
-    import pandas as pd
-
     rows = []
     for (target, seed), embedding in found.items():
         values = {(row.measure, row.dimension, row.query, row.pool): row for row in embedding.coverage}
@@ -108,16 +104,11 @@ def gains_table(found: "dict[Key, Embedding]") -> "pd.DataFrame":
     return pd.DataFrame(rows)
 
 
-def estimates_table(found: "dict[Key, Embedding]") -> "pd.DataFrame":
+def estimates_table(found: "dict[Key, Embedding]") -> pd.DataFrame:
     """Every estimate of the coverage with its interval over images, the distances in reduced spaces among them."""
-    import pandas as pd
-
     from landscape.embedding.estimate import to_table
 
-    parts = []
-    for (target, seed), embedding in found.items():
-        parts.append(labelled(to_table(embedding.coverage).drop(columns="reference"), target=target, seed=seed))
-    return pd.concat(parts, ignore_index=True)
+    return stacked(found, lambda embedding: to_table(embedding.coverage).drop(columns="reference"))
 
 
 def _caption(study: Study, found: "dict[Key, Embedding]") -> str:
@@ -142,7 +133,7 @@ def _caption(study: Study, found: "dict[Key, Embedding]") -> str:
     )
 
 
-def _finding(study: Study, found: "dict[Key, Embedding]", shares: "pd.DataFrame", gains: "pd.DataFrame") -> str:
+def _finding(study: Study, found: "dict[Key, Embedding]", shares: pd.DataFrame, gains: pd.DataFrame) -> str:
     main, seeds = main_of(study, found)[0], seeds_of(found)
     groups = shares[shares["codes"].notna()].groupby("target", sort=False)["share"]
     own, each = groups.mean(), groups.get_group(main)

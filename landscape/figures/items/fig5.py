@@ -2,6 +2,9 @@
 
 from typing import TYPE_CHECKING, Literal, get_args
 
+import pandas as pd
+from matplotlib.figure import Figure
+
 from landscape.config import DISPLAY_NAMES
 from landscape.figures.machinery.product import Product
 from landscape.figures.machinery.study import Study
@@ -9,10 +12,9 @@ from landscape.figures.numbers.cells import Key, left_out
 from landscape.figures.numbers.interval import Mean
 from landscape.figures.numbers.seeds import verdict, whole_seeds
 from landscape.figures.numbers.study_flatness import flatness_of, gammas_of, pilot_of
+from landscape.plots.fig5 import clipped, plot_fig5
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from landscape.flatness import Flatness
     from landscape.flatness.pooling import PooledCurve
 
@@ -27,10 +29,6 @@ def make(study: Study) -> Product:
     at which FGMix's policy was trained too. Every method, target and seed is moved along the same directions by the
     same gammas, which one pilot chooses.
     """
-    from matplotlib.figure import Figure
-
-    from landscape.plots.fig5 import plot_fig5
-
     keys = study.complete(("erm", "fgmix"))
     gammas = gammas_of(study)
     found = {key: flatness_of(study, *key, gammas) for key in keys}
@@ -57,7 +55,7 @@ def make(study: Study) -> Product:
     )
 
 
-def largest(differences: "pd.DataFrame") -> "pd.DataFrame":
+def largest(differences: pd.DataFrame) -> pd.DataFrame:
     """The differences to ERM at the largest gamma, of the mean squared gap: what a reader looks for first."""
     rows = differences[(differences["gamma"] == differences["gamma"].max()) & (differences["statistic"] == "squared")]
     return rows.drop(columns=["statistic"]).reset_index(drop=True)
@@ -78,14 +76,12 @@ def combined(flatness: "dict[str, Flatness]") -> "list[PooledCurve]":
     ]
 
 
-def curves_table(found: "dict[Key, Flatness]") -> "pd.DataFrame":
+def curves_table(found: "dict[Key, Flatness]") -> pd.DataFrame:
     """One row for each target, seed, method, loss, gamma and statistic: mean and its 95 % interval over directions.
 
     The target ``combined`` is the mean over the first seed's targets, direction by direction, of seeds that have them
     all.
     """
-    import pandas as pd
-
     rows = []
     targets, whole = whole_seeds(found)
     for seed in dict.fromkeys(seed for _, seed in found):
@@ -106,13 +102,11 @@ def curves_table(found: "dict[Key, Flatness]") -> "pd.DataFrame":
     return pd.DataFrame(rows, columns=names)
 
 
-def differences_table(curves: "pd.DataFrame") -> "pd.DataFrame":
+def differences_table(curves: pd.DataFrame) -> pd.DataFrame:
     """Mean over seeds of each method's curve less ERM's, with its 95 % t-interval over seeds (none for one seed).
 
     On the loss ``own`` the two curves are of different losses.
     """
-    import pandas as pd
-
     by = ["target", "loss", "statistic", "gamma"]
     erm = DISPLAY_NAMES["erm"]
     base = curves[curves["method"] == erm].set_index([*by, "seed"])["mean"]
@@ -141,7 +135,6 @@ def differences_table(curves: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def _caption(study: Study, shown: "dict[str, Flatness]", seed: int, together: "list[PooledCurve]") -> str:
-    from landscape.plots.fig5 import clipped
 
     about = next(iter(shown.values())).about
     target, pilot_seed = pilot_of(study)
@@ -171,7 +164,7 @@ def _caption(study: Study, shown: "dict[str, Flatness]", seed: int, together: "l
     return " ".join(words)
 
 
-def _finding(differences: "pd.DataFrame") -> str:
+def _finding(differences: pd.DataFrame) -> str:
     fgmix = DISPLAY_NAMES["fgmix"]
     rows = differences[
         (differences["gamma"] == differences["gamma"].max())

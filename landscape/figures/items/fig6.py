@@ -4,16 +4,21 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pandas as pd
+from matplotlib.figure import Figure
+
 from landscape.figures.machinery.product import Product
 from landscape.figures.machinery.study import Study
-from landscape.figures.numbers.cells import Key, left_out, of_first_seed
+from landscape.figures.numbers.cells import Key, left_out, noted, of_first_seed, stacked
 from landscape.figures.numbers.interval import Mean
 from landscape.figures.numbers.seeds import over_seeds, verdict
 from landscape.figures.numbers.study_surfaces import ALGORITHMS, surfaces_of
+from landscape.plots.fig6 import losses_of, mixing_name, plot_fig6
+from landscape.plots.interactive import write_page
+from landscape.plots.levels import loss_levels
+from landscape.plots.surface import axis_ratio
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from landscape.surface import Surface
 
 _QUANTITIES = ("off_plane", "train_loss", "train_loss_projected", "test_accuracy", "test_accuracy_projected")
@@ -25,10 +30,6 @@ def make(study: Study) -> Product:
     Every number that the picture needs is in the tables: how far each path's end lies off the plane, its true values
     beside those at its projection, and the angle between the anchors.
     """
-    from matplotlib.figure import Figure
-
-    from landscape.plots.fig6 import plot_fig6
-
     surfaces = surfaces_of(study)
     shown = of_first_seed(surfaces)
     ends, planes = ends_table(surfaces), planes_table(surfaces)
@@ -48,32 +49,19 @@ def make(study: Study) -> Product:
             "targets": list(shown),
             "n": {target: dict(surface.about["n"]) for target, surface in shown.items()},
         },
-        notes=(*left_out(study, surfaces, ALGORITHMS), *_notes(shown)),
+        notes=(*left_out(study, surfaces, ALGORITHMS), *noted(shown.items())),
     )
 
 
-def ends_table(surfaces: "dict[Key, Surface]") -> "pd.DataFrame":
+def ends_table(surfaces: "dict[Key, Surface]") -> pd.DataFrame:
     """One row for each target, seed and checkpoint on the plane; see :func:`landscape.surface.report.marks_table`."""
-    import pandas as pd
-
     from landscape.surface.report import marks_table
 
-    parts = []
-    for (target, seed), surface in surfaces.items():
-        part = marks_table(surface)
-        part.insert(0, "target", target)
-        part.insert(1, "seed", seed)
-        parts.append(part)
-    return pd.concat(parts, ignore_index=True)
+    return stacked(surfaces, marks_table)
 
 
-def planes_table(surfaces: "dict[Key, Surface]") -> "pd.DataFrame":
+def planes_table(surfaces: "dict[Key, Surface]") -> pd.DataFrame:
     """One row for each target and seed: angle, contour step, accuracies of the averaged ends and their difference."""
-    import pandas as pd
-
-    from landscape.plots.fig6 import losses_of
-    from landscape.plots.levels import loss_levels
-
     rows = []
     for (target, seed), surface in surfaces.items():
         _, erm, fgmix = surface.anchors
@@ -90,14 +78,11 @@ def planes_table(surfaces: "dict[Key, Surface]") -> "pd.DataFrame":
 
 
 def _page(surface: "Surface", path: Path) -> Path:
-    from landscape.plots.interactive import write_page
 
     return write_page(surface, path)
 
 
 def _caption(study: Study, shown: "dict[str, Surface]", seed: int) -> str:
-    from landscape.plots.fig6 import mixing_name
-    from landscape.plots.surface import axis_ratio
 
     first = next(iter(shown.values()))
     grid = f"{len(first.x)} x {len(first.y)}"
@@ -130,7 +115,7 @@ def _caption(study: Study, shown: "dict[str, Surface]", seed: int) -> str:
     return " ".join(words)
 
 
-def _finding(ends: "pd.DataFrame", planes: "pd.DataFrame") -> str:
+def _finding(ends: pd.DataFrame, planes: pd.DataFrame) -> str:
     seeds = planes["seed"].nunique()
     words = []
     for target, rows in planes.groupby("target", sort=False):
@@ -148,7 +133,3 @@ def _finding(ends: "pd.DataFrame", planes: "pd.DataFrame") -> str:
             f"plane shows a train loss that is up to {gap.max():.2g} nat away from the true one."
         )
     return f"Target accuracy of FGMix + SWA less that of ERM + SWA: {', '.join(words)}; {over}.{off}"
-
-
-def _notes(shown: "dict[str, Surface]") -> tuple[str, ...]:
-    return tuple(dict.fromkeys(f"{target}: {note}" for target, each in shown.items() for note in each.about["notes"]))

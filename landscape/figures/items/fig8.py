@@ -2,16 +2,28 @@
 
 from typing import TYPE_CHECKING
 
+import pandas as pd
+from matplotlib.figure import Figure
+
 from landscape.figures.machinery.product import Product
 from landscape.figures.machinery.study import Study
-from landscape.figures.numbers.cells import Key, by_figure, left_out, main_of, of_first_seed, seed_words, seeds_of
-from landscape.figures.numbers.interval import Mean
+from landscape.figures.numbers.cells import (
+    Key,
+    by_figure,
+    labelled,
+    left_out,
+    main_of,
+    noted,
+    of_first_seed,
+    seeds_of,
+    stacked,
+)
 from landscape.figures.numbers.seeds import over_seeds
-from landscape.figures.numbers.study_codes import association_of, count_words, labelled, verdicts
+from landscape.figures.numbers.study_codes import association_of, count_words, mean_of, verdicts
+from landscape.plots.captions import seed_words
+from landscape.plots.correlation import plot_fig8
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from landscape.correlation import Association
 
 PUBLISHED = (0.35, 0.58)
@@ -25,10 +37,6 @@ def make(study: Study) -> Product:
     The weights do not determine the score, and rho is not in what they determine. So beside rho stand the score
     centred within groups, which they do determine, rho given both gradient norms, and the same of untrained scores.
     """
-    from matplotlib.figure import Figure
-
-    from landscape.plots.correlation import plot_fig8
-
     found = {key: association_of(study, *key) for key in study.complete(("fgmix",))}
     table = statistics_table(found)
     tables = {"": table}
@@ -45,26 +53,25 @@ def make(study: Study) -> Product:
             "n": {target: dict(each.about["n"]) for target, each in of_first_seed(found).items()},
             "policy_steps": sorted({each.about["policy_steps"] for each in found.values()}),
         },
-        notes=(*left_out(study, found, ("fgmix",)), *_notes(found)),
+        notes=(*left_out(study, found, ("fgmix",)), *noted((target, each) for (target, _), each in found.items())),
     )
 
 
-def statistics_table(found: "dict[Key, Association]") -> "pd.DataFrame":
+def statistics_table(found: "dict[Key, Association]") -> pd.DataFrame:
     """One row for each target, seed and statistic, with interval, p, and its place among untrained scores.
 
     Statistics: ``rho`` and ``partial`` (given both gradient norms) of every ordered pair of sources, the mean of rho,
     and ``within groups``. ``untrained_low`` and ``untrained_high`` hold 95 % of the untrained scores, ``p_greater`` is
     the share of them (with the trained one) that is at least as high.
     """
-    import pandas as pd
 
-    parts = []
-    for (target, seed), association in found.items():
+    def of(association: "Association") -> pd.DataFrame:
         part = association.summary()
         # The counts are in n; as names they would keep seeds apart.
         part["where"] = part["where"].where(part["statistic"].isin(("rho", "partial")), "all sources")
-        parts.append(labelled(part, target=target, seed=seed, policy_steps=association.about["policy_steps"]))
-    return pd.concat(parts, ignore_index=True)
+        return labelled(part, policy_steps=association.about["policy_steps"])
+
+    return stacked(found, of)
 
 
 def _caption(study: Study, found: "dict[Key, Association]") -> str:
@@ -89,7 +96,7 @@ def _caption(study: Study, found: "dict[Key, Association]") -> str:
     )
 
 
-def _finding(study: Study, found: "dict[Key, Association]", table: "pd.DataFrame") -> str:
+def _finding(study: Study, found: "dict[Key, Association]", table: pd.DataFrame) -> str:
     main, seeds = main_of(study, found)[0], seeds_of(found)
     rho, mean, within = (table[table["statistic"] == name] for name in ("rho", "mean of rho", "within groups"))
     own = rho[rho["target"] == main].groupby("where")["rho"].mean()
@@ -108,9 +115,8 @@ def _finding(study: Study, found: "dict[Key, Association]", table: "pd.DataFrame
     known = within[within["rho"].notna()]
     if len(known):
         mine = known[known["target"] == main]
-        value = Mean.of(mine["rho"].to_numpy())
-        low, high = (value.low, value.high) if len(seeds) > 1 else (mine["low"].iloc[0], mine["high"].iloc[0])
-        ends = f" [{low:+.2f}, {high:+.2f}]" if low == low else ""
+        value = mean_of(mine, "rho", len(seeds) > 1)
+        ends = f" [{value.low:+.2f}, {value.high:+.2f}]" if value.known else ""
         words.append(
             f"Within groups, which is what the weights determine, it is {value.value:+.2f}{ends} for target {main}; "
             f"{count_words(verdicts(known, _GROUP, 'rho').values(), higher='positive', lower='negative')} targets."
@@ -120,8 +126,3 @@ def _finding(study: Study, found: "dict[Key, Association]", table: "pd.DataFrame
             "With two sources, variant C's scores are equal within a group, so there is nothing to compare there."
         )
     return f"{' '.join(words)} ({over}; {seed_words(seeds)}.)"
-
-
-def _notes(found: "dict[Key, Association]") -> tuple[str, ...]:
-    notes = [f"{target}: {note}" for (target, _), each in found.items() for note in each.about["notes"]]
-    return tuple(dict.fromkeys(notes))

@@ -2,16 +2,28 @@
 
 from typing import TYPE_CHECKING
 
+import pandas as pd
+from matplotlib.figure import Figure
+
 from landscape.figures.machinery.product import Product
 from landscape.figures.machinery.study import Study
-from landscape.figures.numbers.cells import Key, by_figure, left_out, main_of, of_first_seed, seed_words, seeds_of
-from landscape.figures.numbers.interval import Mean
+from landscape.figures.numbers.cells import (
+    Key,
+    by_figure,
+    labelled,
+    left_out,
+    main_of,
+    noted,
+    of_first_seed,
+    seeds_of,
+    stacked,
+)
 from landscape.figures.numbers.seeds import over_seeds
-from landscape.figures.numbers.study_codes import codes_of_models, count_words, labelled, verdicts, weights_words
+from landscape.figures.numbers.study_codes import codes_of_models, count_words, mean_of, verdicts, weights_words
+from landscape.plots.captions import seed_words
+from landscape.plots.fig9 import plot_fig9
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from landscape.embedding import Embedding
 
 ALGORITHMS = ("erm", "fgmix")
@@ -24,10 +36,7 @@ def make(study: Study) -> Product:
     Two networks' codes have nothing to do with each other, so each has a t-SNE of its own, and what is compared is
     measured in latent space, within class.
     """
-    from matplotlib.figure import Figure
-
     from landscape.embedding.mingling import compare
-    from landscape.plots.fig9 import plot_fig9
 
     found = {key: codes_of_models(study, *key) for key in study.complete(ALGORITHMS)}
     table = differences_table(found)
@@ -48,18 +57,19 @@ def make(study: Study) -> Product:
             "targets": list(of_first_seed(found)),
             "n": {target: models[0].about["n"]["images"] for target, models in of_first_seed(found).items()},
         },
-        notes=(*left_out(study, found, ALGORITHMS), *_notes(found)),
+        notes=(
+            *left_out(study, found, ALGORITHMS),
+            *noted((target, each) for (target, _), models in found.items() for each in models),
+        ),
     )
 
 
-def differences_table(found: "dict[Key, list[Embedding]]") -> "pd.DataFrame":
+def differences_table(found: "dict[Key, list[Embedding]]") -> pd.DataFrame:
     """One row for each target, seed, measure and scope: ERM's value, FGMix's, and their difference paired by image.
 
     Measures: entropy of the domains among the k nearest codes of the class, in nat (``shuffled``: its mean after
     shuffling ERM's domains within class); silhouette by domain within class; silhouette by class.
     """
-    import pandas as pd
-
     from landscape.embedding.mingling import compare
 
     rows = []
@@ -85,18 +95,16 @@ def differences_table(found: "dict[Key, list[Embedding]]") -> "pd.DataFrame":
     return pd.DataFrame(rows)
 
 
-def estimates_table(found: "dict[Key, list[Embedding]]") -> "pd.DataFrame":
+def estimates_table(found: "dict[Key, list[Embedding]]") -> pd.DataFrame:
     """Every mixing measure of every model with its interval over images."""
-    import pandas as pd
-
     from landscape.embedding.estimate import to_table
 
-    parts = []
-    for (target, seed), models in found.items():
-        for name, embedding in zip(("ERM", "FGMix"), models, strict=True):
-            part = to_table(embedding.mixing).drop(columns=["query", "dimension"]).rename(columns={"pool": "scope"})
-            parts.append(labelled(part, target=target, seed=seed, model=name))
-    return pd.concat(parts, ignore_index=True)
+    def of(models: "list[Embedding]") -> pd.DataFrame:
+        parts = zip(("ERM", "FGMix"), (to_table(each.mixing) for each in models), strict=True)
+        return pd.concat([labelled(part, model=name) for name, part in parts])
+
+    table = stacked(found, of)
+    return table.drop(columns=["query", "dimension"]).rename(columns={"pool": "scope"})
 
 
 def _caption(study: Study, found: "dict[Key, list[Embedding]]") -> str:
@@ -115,15 +123,14 @@ def _caption(study: Study, found: "dict[Key, list[Embedding]]") -> str:
     )
 
 
-def _finding(study: Study, found: "dict[Key, list[Embedding]]", table: "pd.DataFrame") -> str:
+def _finding(study: Study, found: "dict[Key, list[Embedding]]", table: pd.DataFrame) -> str:
     main, seeds = main_of(study, found)[0], seeds_of(found)
     drawn = table[table["scope"] == "all domains"]
     entropy = drawn[drawn["measure"] == "domain entropy"]
     silhouette = drawn[drawn["measure"] == "domain silhouette"]
     mine = entropy[entropy["target"] == main]
-    value = Mean.of(mine["difference"].to_numpy())
-    low, high = (value.low, value.high) if len(seeds) > 1 else (mine["low"].iloc[0], mine["high"].iloc[0])
-    ends = f" [{low:+.4f}, {high:+.4f}]" if low == low else ""
+    value = mean_of(mine, "difference", len(seeds) > 1)
+    ends = f" [{value.low:+.4f}, {value.high:+.4f}]" if value.known else ""
     over = "95 % t-intervals over seeds" if len(seeds) > 1 else "95 % intervals over images, of one run each"
     decided = [verdicts(part, _GROUP).values() for part in (entropy, silhouette)]
     return (
@@ -133,8 +140,3 @@ def _finding(study: Study, found: "dict[Key, list[Embedding]]", table: "pd.DataF
         f"{count_words(decided[0], higher='more mixed', lower='less mixed')}, by their silhouettes "
         f"{count_words(decided[1], higher='less mixed', lower='more mixed')} ({over}; {seed_words(seeds)})."
     )
-
-
-def _notes(found: "dict[Key, list[Embedding]]") -> tuple[str, ...]:
-    notes = [f"{target}: {note}" for (target, _), models in found.items() for e in models for note in e.about["notes"]]
-    return tuple(dict.fromkeys(notes))

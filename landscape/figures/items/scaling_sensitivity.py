@@ -15,9 +15,9 @@ from landscape.figures.machinery.product import Product
 from landscape.figures.machinery.study import Study
 from landscape.figures.numbers.interval import Mean
 from landscape.figures.numbers.run_scores import label, percent
-from landscape.figures.numbers.study_flatness import gammas_of
+from landscape.figures.numbers.study_flatness import gammas_of, measured
 from landscape.figures.numbers.tabulate import kind_of_error, written
-from landscape.training import Run
+from landscape.plots.sensitivity import plot_scaling
 
 SCALES = (1.0, 2.0, 3.0, 5.0, 8.0)
 METHODS = {"d": "without L_flat (D)", "e0": "with L_flat (E0)"}
@@ -76,8 +76,9 @@ def measure(study: Study) -> Sensitivity:
                 values["accuracy, SWA"][place] = percent(run, swa=True)
                 groups = study.run("fgmix", study.main, seed)
                 if groups is not None:
-                    for loss, value in _rises(study, run, groups, gammas).items():
-                        values[f"rise, {loss}"][place] = value
+                    (curve,) = measured(study, run, groups, gammas).of("full")
+                    for loss in ("original", "own"):
+                        values[f"rise, {loss}"][place] = np.sqrt(curve.mean("squared", loss)[-1])
     if np.isnan(values["accuracy"]).all():
         raise study.lacks(list(METHODS), [study.main], study.seeds)
     return Sensitivity(values, gammas[-1])
@@ -89,8 +90,6 @@ def make(study: Study) -> Product:
     Raises:
         InputError: none of the runs is finished.
     """
-    from landscape.plots.sensitivity import plot_scaling
-
     found = measure(study)
     rows = []
     for m, method in enumerate(METHODS):
@@ -117,32 +116,6 @@ def make(study: Study) -> Product:
             *([f"{missing} of {missing + done} runs are missing."] if missing else []),
         ),
     )
-
-
-def _rises(study: Study, run: Run, groups: Run, gammas: tuple[float, ...]) -> dict[str, float]:
-    from landscape.flatness.draw import draw
-    from landscape.flatness.setting import Setting
-
-    setting = Setting.of(
-        [run.find()],
-        study.task(run.config.target, run.config.seed),
-        network=study.base.model,
-        groups_from=groups.find(),
-        subset=study.scale.flat_images,
-        progress=study.progress,
-    )
-    flatness, _ = draw(
-        setting,
-        out=study.results,
-        formats=(),
-        scopes=("full",),
-        gammas=gammas,
-        directions=study.scale.directions,
-        device=study.device,
-        progress=study.progress,
-    )
-    (curve,) = flatness.of("full")
-    return {loss: float(np.sqrt(curve.mean("squared", loss)[-1])) for loss in ("original", "own")}
 
 
 def _finding(found: Sensitivity) -> str:

@@ -1,7 +1,6 @@
 """Does source validation find good checkpoints, with and without SWA, and what does SWA gain, method by method?"""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -10,10 +9,8 @@ from landscape.figures.machinery.product import Product
 from landscape.figures.machinery.study import Study
 from landscape.figures.numbers.interval import Mean, over_cells
 from landscape.figures.numbers.run_scores import Block, Scores, label
+from landscape.plots.selection import Row, plot_selection
 from landscape.training import Run, evaluations
-
-if TYPE_CHECKING:
-    from landscape.plots.selection import Row
 
 # Fewer checkpoints have no rank correlation worth the name.
 FEWEST = 4
@@ -115,8 +112,6 @@ def make(study: Study) -> Product:
     Raises:
         InputError: no run is finished.
     """
-    from landscape.plots.selection import plot_selection
-
     found = measure(study)
     block = found.block
     rows = []
@@ -182,8 +177,6 @@ def _rows(values: dict[str, np.ndarray], kind: int) -> "dict[str, Row]":
 
 def _row(cells: np.ndarray) -> "Row":
     """A method's (targets, seeds) numbers as the plot takes them."""
-    from landscape.plots.selection import Row
-
     mean = over_cells(cells) if not np.isnan(cells).any() else Mean.of([])
     return Row(cells.mean(axis=1), mean.value, mean.low, mean.high)
 

@@ -2,16 +2,18 @@
 
 from typing import TYPE_CHECKING
 
+import pandas as pd
+from matplotlib.figure import Figure
+
 from landscape.figures.machinery.product import Product
 from landscape.figures.machinery.study import Study
 from landscape.figures.numbers.cells import Key, left_out
 from landscape.figures.numbers.evidence import over_keys
 from landscape.figures.numbers.seeds import over_seeds
 from landscape.figures.numbers.study_surfaces import ALGORITHMS, surfaces_of
+from landscape.plots.shift import plot_shift
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from landscape.surface import Surface
 
 
@@ -21,10 +23,6 @@ def make(study: Study) -> Product:
     In units of the distance from the initialisation to ERM + SWA. Every target and seed with finished runs has its own
     surface, which figure 6 measures too.
     """
-    from matplotlib.figure import Figure
-
-    from landscape.plots.shift import plot_shift
-
     surfaces = surfaces_of(study)
     table = shift_table(surfaces)
     seeds = over_seeds(table, ["target"], ["to_loss", "to_accuracy"])
@@ -52,10 +50,8 @@ def make(study: Study) -> Product:
     )
 
 
-def shift_table(surfaces: "dict[Key, Surface]") -> "pd.DataFrame":
+def shift_table(surfaces: "dict[Key, Surface]") -> pd.DataFrame:
     """One row for each target and seed; distances over that from w1 to w2 (:class:`~landscape.surface.shift.Shift`)."""
-    import pandas as pd
-
     from landscape.surface.shift import shift_of
 
     rows = []
@@ -86,7 +82,7 @@ def shift_table(surfaces: "dict[Key, Surface]") -> "pd.DataFrame":
     return pd.DataFrame(rows)
 
 
-def _finding(study: Study, table: "pd.DataFrame") -> str:
+def _finding(study: Study, table: pd.DataFrame) -> str:
     words = []
     for name, what in (("to_loss", "lowest loss"), ("to_accuracy", "best accuracy")):
         clear = int((table[name] > table["grid_error"]).sum())

@@ -3,21 +3,20 @@
 from itertools import combinations
 from typing import TYPE_CHECKING
 
+import pandas as pd
+from matplotlib.figure import Figure
+
 from landscape.figures.machinery.product import Product
 from landscape.figures.machinery.study import Study
 from landscape.figures.numbers.study_surfaces import main_key, surface_of
+from landscape.plots.domains import plot_domain_surfaces
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from landscape.surface.shift import Lowest
 
 
 def make(study: Study) -> Product:
     """The main target's plane, all panels with the same levels; every panel marks each domain's lowest grid point."""
-    from matplotlib.figure import Figure
-
-    from landscape.plots.domains import plot_domain_surfaces
     from landscape.surface.shift import domain_lowest, grid_error, unit_of
 
     target, seed = main_key(study)
@@ -44,18 +43,14 @@ def make(study: Study) -> Product:
     )
 
 
-def minima_table(minima: "dict[str, Lowest]") -> "pd.DataFrame":
+def minima_table(minima: "dict[str, Lowest]") -> pd.DataFrame:
     """One row for each domain: where its loss is lowest on the grid, and whether that is on the grid's border."""
-    import pandas as pd
-
     rows = [(each.name, each.x, each.y, each.loss, each.at_edge) for each in minima.values()]
     return pd.DataFrame(rows, columns=["domain", "x", "y", "loss", "at_edge"])
 
 
-def distances_table(minima: "dict[str, Lowest]", error: float, unit: float) -> "pd.DataFrame":
+def distances_table(minima: "dict[str, Lowest]", error: float, unit: float) -> pd.DataFrame:
     """One row for each pair of domains: distance between their lowest grid points, and what the grid leaves open."""
-    import pandas as pd
-
     from landscape.surface.shift import distance
 
     rows = [
@@ -66,7 +61,7 @@ def distances_table(minima: "dict[str, Lowest]", error: float, unit: float) -> "
     return pd.DataFrame(rows, columns=names)
 
 
-def _finding(minima: "dict[str, Lowest]", distances: "pd.DataFrame") -> str:
+def _finding(minima: "dict[str, Lowest]", distances: pd.DataFrame) -> str:
     apart = int((distances["distance"] > distances["grid_error"]).sum())
     edge = [each.name for each in minima.values() if each.at_edge]
     words = f"The lowest points lie further apart than the grid leaves open for {apart} of {len(distances)} pairs"

@@ -12,6 +12,7 @@ from landscape.figures.numbers.interval import Mean
 from landscape.figures.numbers.published import NONE
 from landscape.figures.numbers.run_scores import percent
 from landscape.figures.numbers.tabulate import kind_of_error, written
+from landscape.plots.sensitivity import plot_grids
 from landscape.reference import read
 from landscape.training import Run
 
@@ -46,8 +47,6 @@ def make(study: Study) -> Product:
     Raises:
         InputError: no run of the grid is finished.
     """
-    from landscape.plots.sensitivity import plot_grids
-
     found = {(swa, metric): measure(study, swa=swa, metric=metric) for swa in (False, True)
              for metric in ("accuracy", "balanced_accuracy")}  # fmt: skip
     own = found[False, "accuracy"]

@@ -17,6 +17,7 @@ from landscape.config import MixupConfig, RunConfig
 from landscape.figures.machinery.product import Product
 from landscape.figures.machinery.study import Study
 from landscape.figures.numbers.interval import Mean
+from landscape.plots.invariance import plot_invariance
 from landscape.seeding import numpy_generator, torch_seed
 from landscape.storage import atomic_write, digest
 from landscape.toy.causal_domains import CausalDomains
@@ -87,8 +88,6 @@ def measure(study: Study, setting: Setting | None = None) -> pd.DataFrame:
 
 def make(study: Study) -> Product:
     """Weights against known invariance on causal synthetic data (beyond both papers)."""
-    from landscape.plots.invariance import plot_invariance
-
     setting = Setting()
     table = measure(study, setting)
     means = {

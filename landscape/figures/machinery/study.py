@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from landscape.config import ALGORITHMS, DISPLAY_NAMES, RunConfig
 from landscape.errors import InputError, unknown_choice
 from landscape.figures.machinery.scale import Scale
+from landscape.plots.captions import seed_words
 
 if TYPE_CHECKING:
     from landscape.data import Task
@@ -197,8 +198,7 @@ class Study:
         """The beginning of a caption: data, targets, model, resolution, steps, seeds."""
         base, shown = self.base, self.targets if targets is None else targets
         chosen = self.seeds if seeds is None else seeds
-        words = f"seed {chosen[0]}, one seed" if len(chosen) == 1 else f"seeds {', '.join(map(str, chosen))}"
         return (
             f"{self.data_name}, target{'s' if len(shown) > 1 else ''} {', '.join(shown)}; {base.model}, "
-            f"{base.image_size} px, {base.steps} steps (T0 {base.mixup.start}); {words}."
+            f"{base.image_size} px, {base.steps} steps (T0 {base.mixup.start}); {seed_words(chosen)}."
         )

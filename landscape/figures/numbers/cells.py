@@ -1,8 +1,10 @@
 """Targets and seeds of a study that something was found for: which are shown, and which are left out."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import pandas as pd
 
 from landscape.config import DISPLAY_NAMES
 from landscape.figures.machinery.study import Study
@@ -37,10 +39,28 @@ def seeds_of(found: Iterable[Key]) -> list[int]:
     return list(dict.fromkeys(seed for _, seed in found))
 
 
-def seed_words(seeds: Sequence[int]) -> str:
-    """``seed 0, one seed`` or ``seeds 0, 1, 2``."""
-    listed = ", ".join(map(str, seeds))
-    return f"seed {listed}, one seed" if len(seeds) == 1 else f"seeds {listed}"
+def stacked(found: Mapping[Key, Result], table_of: Callable[[Result], pd.DataFrame]) -> pd.DataFrame:
+    """The tables of all targets and seeds, one below the other, after columns that say which each is of."""
+    return pd.concat(
+        [labelled(table_of(each), target=target, seed=seed) for (target, seed), each in found.items()],
+        ignore_index=True,
+    )
+
+
+def labelled(table: pd.DataFrame, **columns: int | str) -> pd.DataFrame:
+    """The same table with these columns, each of one value, before its own."""
+    for place, (name, value) in enumerate(columns.items()):
+        table.insert(place, name, value)
+    return table
+
+
+def noted(found: Iterable[tuple[str, Any]]) -> tuple[str, ...]:
+    """The notes of results, each once, after the target that they are of.
+
+    Args:
+        found: targets with a result, which says its notes in ``about``.
+    """
+    return tuple(dict.fromkeys(f"{target}: {note}" for target, each in found for note in each.about["notes"]))
 
 
 def left_out(study: Study, found: Iterable[Key], algorithms: Sequence[str]) -> tuple[str, ...]:

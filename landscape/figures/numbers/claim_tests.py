@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
 from landscape.config import ALGORITHMS
@@ -21,8 +22,6 @@ from landscape.figures.numbers.interval import LEVEL, Mean, over_cells
 from landscape.figures.numbers.run_scores import Block, Scores, step_time
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from landscape.correlation import Association
     from landscape.embedding import Embedding
     from landscape.flatness import Flatness
@@ -170,7 +169,7 @@ def _coverage(source: Source) -> Evidence:
     return replace(found, remark=remark)
 
 
-def _by_key(table: "pd.DataFrame") -> dict[Key, float]:
+def _by_key(table: pd.DataFrame) -> dict[Key, float]:
     return {(row["target"], row["seed"]): float(row["difference"]) for _, row in table.iterrows()}
 
 

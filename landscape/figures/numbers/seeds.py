@@ -1,17 +1,14 @@
 """Means over trial seeds as a table, which seeds are whole, and what an interval of a difference decides."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from landscape.figures.numbers.interval import Mean
 
-if TYPE_CHECKING:
-    import pandas as pd
 
-
-def over_seeds(table: "pd.DataFrame", by: Sequence[str], quantities: Sequence[str]) -> "pd.DataFrame":
+def over_seeds(table: pd.DataFrame, by: Sequence[str], quantities: Sequence[str]) -> pd.DataFrame:
     """One row for each group and quantity: number of seeds, mean, and the ends of its 95 % t-interval over seeds.
 
     Args:
@@ -20,14 +17,14 @@ def over_seeds(table: "pd.DataFrame", by: Sequence[str], quantities: Sequence[st
         quantities: columns to average.
     """
 
-    def row(values: "pd.Series") -> tuple[float, ...]:
+    def row(values: pd.Series) -> tuple[float, ...]:
         mean = Mean.of(values.to_numpy(dtype=np.float64))
         return mean.n, mean.value, mean.low, mean.high
 
     return _summarised(table, by, quantities, row, ("low", "high"))
 
 
-def range_over_seeds(table: "pd.DataFrame", by: Sequence[str], quantities: Sequence[str]) -> "pd.DataFrame":
+def range_over_seeds(table: pd.DataFrame, by: Sequence[str], quantities: Sequence[str]) -> pd.DataFrame:
     """One row for each group and quantity: number of seeds, mean, smallest and largest.
 
     For shares: a t-interval over few seeds can leave [0, 1].
@@ -38,7 +35,7 @@ def range_over_seeds(table: "pd.DataFrame", by: Sequence[str], quantities: Seque
         quantities: columns to average.
     """
 
-    def row(values: "pd.Series") -> tuple[float, ...]:
+    def row(values: pd.Series) -> tuple[float, ...]:
         known = values.dropna()
         return len(known), known.mean(), known.min(), known.max()
 
@@ -46,15 +43,13 @@ def range_over_seeds(table: "pd.DataFrame", by: Sequence[str], quantities: Seque
 
 
 def _summarised(
-    table: "pd.DataFrame",
+    table: pd.DataFrame,
     by: Sequence[str],
     quantities: Sequence[str],
-    row: "Callable[[pd.Series], tuple[float, ...]]",
+    row: Callable[[pd.Series], tuple[float, ...]],
     ends: tuple[str, str],
-) -> "pd.DataFrame":
+) -> pd.DataFrame:
     """A row for each group and quantity: what `row` makes of its values over seeds (number, mean, both `ends`)."""
-    import pandas as pd
-
     rows = [
         (*names, quantity, *row(group[quantity]))
         for names, group in table.groupby(list(by), sort=False, dropna=False)

@@ -5,13 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from landscape.figures.machinery.study import Study
 from landscape.figures.numbers.interval import Mean
 from landscape.figures.numbers.seeds import verdict
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from landscape.correlation import Association
     from landscape.embedding import Embedding
     from landscape.opened import Opened
@@ -82,14 +82,7 @@ def weights_words(embeddings: "Sequence[Embedding]") -> str:
     )
 
 
-def labelled(table: "pd.DataFrame", **columns: int | str) -> "pd.DataFrame":
-    """The same table with these columns, each of one value, before its own."""
-    for place, (name, value) in enumerate(columns.items()):
-        table.insert(place, name, value)
-    return table
-
-
-def verdicts(table: "pd.DataFrame", by: Sequence[str], value: str = "difference") -> "dict[tuple, str]":
+def verdicts(table: pd.DataFrame, by: Sequence[str], value: str = "difference") -> "dict[tuple, str]":
     """Group -> ``higher``, ``lower`` or ``undecided``, by the 95 % interval.
 
     With several seeds it is the t-interval over them, so that a group with one seed is undecided; with one seed in
@@ -101,12 +94,21 @@ def verdicts(table: "pd.DataFrame", by: Sequence[str], value: str = "difference"
         value: column of the value.
     """
     several = table["seed"].nunique() > 1
-    found = {}
-    for name, group in table.groupby(list(by), sort=False):
-        row = group.iloc[0]
-        one = Mean(row[value], float("nan"), row["low"], row["high"], int(row["n"]), "images")
-        found[name] = verdict(Mean.of(group[value].to_numpy(dtype=float)) if several else one)
-    return found
+    return {name: verdict(mean_of(rows, value, several)) for name, rows in table.groupby(list(by), sort=False)}
+
+
+def mean_of(rows: pd.DataFrame, value: str, several: bool) -> Mean:
+    """The mean of a group's rows: over seeds, if there are several; else the first row with its own interval.
+
+    Args:
+        rows: one for each seed, with `value`, ``low``, ``high`` and ``n``.
+        value: column of the value.
+        several: whether the study has several seeds.
+    """
+    if several:
+        return Mean.of(rows[value].to_numpy(dtype=float))
+    row = rows.iloc[0]
+    return Mean(row[value], float("nan"), row["low"], row["high"], int(row["n"]), "images")
 
 
 def count_words(verdicts: Iterable[str], *, higher: str = "higher", lower: str = "lower") -> str:

@@ -27,7 +27,7 @@ def flatness_of(study: Study, target: str, seed: int, gammas: tuple[float, ...])
     pilot = (*pilot_of(study), "erm")
     return Flatness.joined(
         [
-            _measured(study, runs[name], runs["fgmix"], None if (target, seed, name) == pilot else gammas)
+            measured(study, runs[name], runs["fgmix"], None if (target, seed, name) == pilot else gammas)
             for name in methods
             if name in runs
         ]
@@ -43,7 +43,7 @@ def gammas_of(study: Study) -> tuple[float, ...]:
         InputError: no target has finished runs of ERM and FGMix.
     """
     runs = study.need(("erm", "fgmix"), *pilot_of(study))
-    (curve,) = _measured(study, runs["erm"], runs["fgmix"], None).of("full")
+    (curve,) = measured(study, runs["erm"], runs["fgmix"], None).of("full")
     return tuple(float(gamma) for gamma in curve.gamma[1:])
 
 
@@ -57,7 +57,8 @@ def pilot_of(study: Study) -> Key:
     return next((key for key in found if key[0] == study.main), found[0])
 
 
-def _measured(study: Study, run: "Run", groups: "Run", gammas: tuple[float, ...] | None) -> "Flatness":
+def measured(study: Study, run: "Run", groups: "Run", gammas: tuple[float, ...] | None) -> "Flatness":
+    """The curve of a run's last raw iterate, with mixup codes frozen at the run `groups`; without gammas a pilot's."""
     from landscape.flatness.draw import draw
     from landscape.flatness.setting import Setting
 
