@@ -2,8 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.colorbar import Colorbar
 from matplotlib.figure import Figure
 
 from landscape.plots import theme
@@ -47,3 +50,38 @@ def page(
 def write_words(figure: Figure, lines: Sequence[str], top: float) -> None:
     """A caption's lines at the left, from `top` inches above the bottom downwards."""
     figure.text(0.015, top / figure.get_figheight(), "\n".join(lines), va="top", fontsize=7, color="0.15")
+
+
+def write_below(figure: Figure, handles: Sequence[Artist], lines: Sequence[str], below: float) -> None:
+    """A legend at the top of the room below the axes, and a caption's lines under it.
+
+    Args:
+        figure: what :func:`page` gave.
+        handles: of the legend.
+        lines: of the caption.
+        below: inches of that room.
+    """
+    figure.legend(
+        handles=list(handles),
+        loc="upper center",
+        bbox_to_anchor=(0.5, (below + 0.02) / figure.get_figheight()),
+        ncols=6,
+        handlelength=1.8,
+        columnspacing=1.3,
+    )
+    write_words(figure, lines, below - 0.3)
+
+
+def colour_bar(ax: Axes, label: str, **options: Any) -> Colorbar:
+    """A bar for the filled contours of `ax`, its first collection, beside it and as tall as it.
+
+    Args:
+        ax: axes with contours.
+        label: of the bar.
+        options: of the bar, as matplotlib takes them.
+    """
+    # An inset is as tall as the axes also when equal units make them flat.
+    bar = ax.figure.colorbar(ax.collections[0], cax=ax.inset_axes((1.04, 0, 0.05, 1)), **options)
+    bar.set_label(label, labelpad=2)
+    bar.outline.set_linewidth(0.6)
+    return bar

@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from landscape.plots import theme
-from landscape.plots.canvas import drawn_on, page
+from landscape.plots.canvas import colour_bar, drawn_on, page
 from landscape.plots.fig6 import legend_handles
 from landscape.plots.surface import axis_ratio, draw_paths
 from landscape.surface.conflict import ConflictMap
@@ -64,9 +64,6 @@ def plot_conflict_figure(conflict: ConflictMap, surface: Surface, *, figure: Fig
     with page(figure, theme.COLUMN, height, below=below) as figure:
         ax = plot_conflict(conflict, surface, figure.add_subplot())
         ax.set_aspect("auto" if ratio is None else "equal", adjustable="box")
-        inset = ax.inset_axes((1.04, 0, 0.05, 1))
-        bar = figure.colorbar(ax.collections[0], cax=inset)
-        bar.set_label("cosine", labelpad=2)
-        bar.outline.set_linewidth(0.6)
+        colour_bar(ax, "cosine")
         figure.legend(handles=legend_handles(surface), loc="lower center", ncols=3, handlelength=1.8, columnspacing=1.2)
     return figure

@@ -10,7 +10,7 @@ from landscape.plots import theme
 from landscape.plots.canvas import page
 from landscape.plots.fig6 import legend_handles
 from landscape.plots.levels import LOSS_STEPS, Levels
-from landscape.plots.surface import axis_ratio, colour_bar, plot_surface
+from landscape.plots.surface import axis_ratio, panel_bar, plot_surface
 from landscape.surface.shift import Lowest, domain_loss
 from landscape.surface.surface import Surface
 
@@ -60,7 +60,7 @@ def plot_domain_surfaces(surface: Surface, minima: Mapping[str, Lowest], *, figu
             ax.label_outer()
         for row in range(rows):
             shown = grid[row, : min(columns, len(minima) - row * columns)]
-            colour_bar(shown[-1], "loss")
+            panel_bar(shown[-1], "loss")
         handles = [
             Line2D([], [], ls="", marker="*", ms=7, color=colours[name], mec="white", mew=0.5, label=f"lowest: {name}")
             for name in minima

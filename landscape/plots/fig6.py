@@ -11,10 +11,10 @@ from matplotlib.text import Annotation
 
 from landscape.config import DISPLAY_NAMES
 from landscape.plots import theme
-from landscape.plots.canvas import page, write_words
+from landscape.plots.canvas import page, write_below
 from landscape.plots.captions import data_words
 from landscape.plots.levels import Levels, loss_levels
-from landscape.plots.surface import are_few, axis_ratio, colour_bar, plot_surface
+from landscape.plots.surface import are_few, axis_ratio, panel_bar, plot_surface
 from landscape.surface.panels import losses_among, panel_of
 from landscape.surface.surface import Surface
 
@@ -49,15 +49,7 @@ def plot_fig6_row(surface: Surface, *, figure: Figure | None = None, note: str =
     with page(figure, theme.PAGE, height, below=below, wspace=0.03) as figure:
         axes = figure.subplots(1, len(losses) + 1, sharey=True, squeeze=False)[0]
         _draw_row(axes, surface, levels)
-        figure.legend(
-            handles=legend_handles(surface),
-            loc="upper center",
-            bbox_to_anchor=(0.5, (below + 0.02) / height),
-            ncols=6,
-            handlelength=1.8,
-            columnspacing=1.3,
-        )
-        write_words(figure, words, below - 0.3)
+        write_below(figure, legend_handles(surface), words, below)
     return figure
 
 
@@ -103,8 +95,8 @@ def _draw_row(axes: Sequence[Axes], surface: Surface, levels: Levels) -> None:
         plot_surface(surface, metric, ax, levels=shared, paths=paths, title=title)
         _clear_labels(ax, surface, paths)
         ax.label_outer()
-    colour_bar(axes[-2], "train_loss")  # one bar for both losses: they share their levels
-    colour_bar(axes[-1], "test_accuracy")
+    panel_bar(axes[-2], "train_loss")  # one bar for both losses: they share their levels
+    panel_bar(axes[-1], "test_accuracy")
 
 
 def _clear_labels(ax: Axes, surface: Surface, paths: Sequence[str]) -> None:

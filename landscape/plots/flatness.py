@@ -16,7 +16,7 @@ from landscape.flatness.comparison import Flatness
 from landscape.flatness.curve import FlatnessCurve, Scope, Statistic
 from landscape.flatness.pooling import PooledCurve
 from landscape.plots import theme
-from landscape.plots.canvas import drawn_on, page, write_words
+from landscape.plots.canvas import drawn_on, page, write_below
 from landscape.plots.captions import data_words
 
 LABELS: dict[str, str] = {
@@ -155,15 +155,7 @@ def plot_flatness(
             ax.set_title("")
         grid[0, 0].set_ylim(*y_limits(curves, rows, statistic))
         figure.supylabel(LABELS[statistic], fontsize=7.5, y=(1 + below / height) / 2)
-        figure.legend(
-            handles=legend_handles(curves, colours, rows),
-            loc="upper center",
-            bbox_to_anchor=(0.5, (below + 0.02) / height),
-            ncols=6,
-            handlelength=1.8,
-            columnspacing=1.3,
-        )
-        write_words(figure, words, below - 0.3)
+        write_below(figure, legend_handles(curves, colours, rows), words, below)
     return figure
 
 

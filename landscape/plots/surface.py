@@ -9,7 +9,7 @@ from matplotlib.contour import QuadContourSet
 from matplotlib.patches import Patch
 
 from landscape.plots import theme
-from landscape.plots.canvas import new_figure
+from landscape.plots.canvas import colour_bar, new_figure
 from landscape.plots.levels import LOSS_STEPS, Levels
 from landscape.surface.panels import panel_of
 from landscape.surface.surface import Surface
@@ -52,7 +52,7 @@ def plot_surface(
             ratio = axis_ratio(surface)
             ax = new_figure(theme.COLUMN, 2.8 if ratio is None else 0.8 + 2.1 * ratio).add_subplot()
             _draw_contours(ax, surface, panel.values, metric, levels)
-            colour_bar(ax, metric)
+            panel_bar(ax, metric)
         else:
             _draw_contours(ax, surface, panel.values, metric, levels)
         # Where not all points were measured, it has to be seen which were.
@@ -84,17 +84,12 @@ def look_of(metric: str) -> theme.Look:
     return theme.LOOKS[panel_of(metric).kind]
 
 
-def colour_bar(ax: Axes, metric: str) -> None:
-    """A bar for the contours of `ax`, beside it and as tall as it."""
-    # An inset is as tall as the axes also when equal units make them flat.
-    filled = ax.collections[0]
+def panel_bar(ax: Axes, metric: str) -> None:
+    """A bar for the contours of a panel."""
+    filled, look = ax.collections[0], look_of(metric)
     assert isinstance(filled, QuadContourSet)
     levels = np.asarray(filled.levels)
-    ticks = levels[:: max(1, round(len(levels) / 6))]
-    inset = ax.inset_axes((1.04, 0, 0.05, 1))
-    bar = ax.figure.colorbar(filled, cax=inset, format=look_of(metric).ticks(), ticks=ticks)
-    bar.set_label(look_of(metric).label, labelpad=2)
-    bar.outline.set_linewidth(0.6)
+    colour_bar(ax, look.label, format=look.ticks(), ticks=levels[:: max(1, round(len(levels) / 6))])
 
 
 def _draw_contours(
