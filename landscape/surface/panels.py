@@ -57,12 +57,11 @@ METRICS = {
     "accuracy": Panel("accuracy", "1", "accuracy", "accuracy"),
     "balanced_accuracy": Panel("mean of the per-class recalls", "1", "balanced accuracy", "accuracy"),
 }
-_ALL = PANELS | METRICS
 
 
 def panel_of(name: str) -> Panel:
     """The row of a panel, or of a metric of one domain."""
-    return _ALL[name]
+    return PANELS[name] if name in PANELS else METRICS[name]
 
 
 def losses_among(names: Iterable[str]) -> list[str]:
