@@ -1,6 +1,7 @@
 """Tables 1 to 9 of the Domain Gradient Equilibrium paper: what it prints, and ours where the algorithm exists."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -43,51 +44,7 @@ ANOMALIES: dict[int, tuple[str, ...]] = {
     9: ("Rotation within 30 degrees, brightness 0.7 to 1.3.",),
 }  # fmt: skip
 SINGLE = {1: "PACS", 2: "OfficeHome", 3: "VLCS", 4: "DomainNet"}
-
-
-def table1(study: Study) -> Product:
-    """Single-source accuracy on PACS, a column for every source domain (DGE paper, Table 1)."""
-    return _methods(study, 1)
-
-
-def table2(study: Study) -> Product:
-    """Single-source accuracy on OfficeHome (DGE paper, Table 2)."""
-    return _methods(study, 2)
-
-
-def table3(study: Study) -> Product:
-    """Single-source accuracy on VLCS (DGE paper, Table 3)."""
-    return _methods(study, 3)
-
-
-def table4(study: Study) -> Product:
-    """Single-source accuracy on DomainNet, target Real (DGE paper, Table 4)."""
-    return _methods(study, 4)
-
-
-def table5(study: Study) -> Product:
-    """Multi-source accuracy on four data sets (DGE paper, Table 5)."""
-    return _methods(study, 5)
-
-
-def table6(study: Study) -> Product:
-    """Ablation of gradient adjustment and reweighting (DGE paper, Table 6)."""
-    return _levels(6, "adjustment/reweighting")
-
-
-def table7(study: Study) -> Product:
-    """Ablation of the number of synthetic domains K (DGE paper, Table 7)."""
-    return _levels(7, "K")
-
-
-def table8(study: Study) -> Product:
-    """Ablation: gradient equilibrium against gradient averaging (DGE paper, Table 8)."""
-    return _levels(8, "equilibrium")
-
-
-def table9(study: Study) -> Product:
-    """Ablation of the augmentations (DGE paper, Table 9)."""
-    return _levels(9, "augmentation")
+FACTORS = {6: "adjustment/reweighting", 7: "K", 8: "equilibrium", 9: "augmentation"}
 
 
 def matched(study: Study, *, single: bool) -> str | None:
@@ -110,7 +67,8 @@ def recomputed(number: int) -> pd.DataFrame:
     return table[["method", "Avg", "columns"]].sort_values("Avg", ascending=False, ignore_index=True)
 
 
-def _methods(study: Study, number: int) -> Product:
+def _methods(number: int, study: Study) -> Product:
+    """One of Tables 1 to 5: accuracy of the methods."""
     table = _wide(read("dge_results"), number)
     columns = [str(name) for name in table if name != "method"]
     printed = table.map(lambda cell: cell if isinstance(cell, str) else f"{cell:.2f}")
@@ -136,7 +94,9 @@ def _methods(study: Study, number: int) -> Product:
     )
 
 
-def _levels(number: int, factor: str) -> Product:
+def _levels(number: int, study: Study) -> Product:
+    """One of Tables 6 to 9: accuracy over the levels of a factor."""
+    factor = FACTORS[number]
     table = read("dge_ablation")
     table = table[table["table"] == f"Table {number}"]
     rows: list[dict[str, str]] = []
@@ -217,3 +177,7 @@ def _own_words(row: dict[str, str]) -> str:
 
 def _nth(rank: int) -> str:
     return {1: "first", 2: "second", 3: "third"}.get(rank, f"{rank}th")
+
+
+table1, table2, table3, table4, table5 = (partial(_methods, number) for number in range(1, 6))
+table6, table7, table8, table9 = (partial(_levels, number) for number in FACTORS)

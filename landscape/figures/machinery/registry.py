@@ -4,12 +4,23 @@ No torch in here: ``--list`` has to answer at once. An item's module is imported
 """
 
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Literal, cast
 
 from landscape.config import ALGORITHMS, RunConfig
-from landscape.figures.machinery import measured
+from landscape.figures.machinery.measured import (
+    codes,
+    codes_of_both,
+    conflict,
+    curvature,
+    fixed_scale_flatness,
+    flatness,
+    main_flatness,
+    main_surface,
+    scores,
+    surfaces,
+)
 
 if TYPE_CHECKING:
     from landscape.figures.machinery.product import Product
@@ -81,8 +92,7 @@ class Item:
     paper: Paper
     place: str
     title: str
-    wanted: Wanted = no_runs
-    _: KW_ONLY
+    wanted: Wanted
     measures: tuple[Measured, ...]
     algorithms: tuple[str, ...] = ()
     only_by_name: bool = False
@@ -128,65 +138,39 @@ class Item:
 
 
 ITEMS: tuple[Item, ...] = (
-    Item("fig1", "FGMix", "Figure 1", "Why extrapolation: sources, target, hull and decision regions", measures=()),
-    Item("fig2", "FGMix", "Figure 2", "Training with augmented codes, and the weight policy", main_target, measures=()),
-    Item("fig3", "FGMix", "Figure 3", "Three gradients and their surfaces; weights scaled and shifted", measures=()),
+    Item("fig1", "FGMix", "Figure 1", "Why extrapolation: sources, target, hull and decision regions", no_runs, ()),
+    Item("fig2", "FGMix", "Figure 2", "Training with augmented codes, and the weight policy", main_target, ()),
+    Item("fig3", "FGMix", "Figure 3", "Three gradients and their surfaces; weights scaled and shifted", no_runs, ()),
     Item(
-        "fig4",
-        "FGMix",
-        "Figure 4",
-        "t-SNE of codes and mixup codes; coverage of the target",
-        erm_and_fgmix,
-        measures=(measured.codes,),
+        "fig4", "FGMix", "Figure 4", "t-SNE of codes and mixup codes; coverage of the target", erm_and_fgmix, (codes,)
     ),
-    Item(
-        "fig5",
-        "FGMix",
-        "Figure 5",
-        "Flatness curves over random directions",
-        every_target,
-        measures=(measured.flatness,),
-    ),
-    Item(
-        "fig6",
-        "FGMix",
-        "Figure 6",
-        "Loss surfaces with optimisation paths",
-        erm_and_fgmix,
-        measures=(measured.surfaces,),
-    ),
-    Item("fig7", "FGMix", "Figure 7", "The toy example of Appendix A, and its table", measures=()),
-    Item(
-        "fig8",
-        "FGMix",
-        "Figure 8",
-        "The learned score against the gradients' cosine",
-        erm_and_fgmix,
-        measures=(measured.scores,),
-    ),
+    Item("fig5", "FGMix", "Figure 5", "Flatness curves over random directions", every_target, (flatness,)),
+    Item("fig6", "FGMix", "Figure 6", "Loss surfaces with optimisation paths", erm_and_fgmix, (surfaces,)),
+    Item("fig7", "FGMix", "Figure 7", "The toy example of Appendix A, and its table", no_runs, ()),
+    Item("fig8", "FGMix", "Figure 8", "The learned score against the gradients' cosine", erm_and_fgmix, (scores,)),
     Item(
         "fig9",
         "FGMix",
         "Figure 9",
         "t-SNE under ERM and FGMix, by class and by domain",
         erm_and_fgmix,
-        measures=(measured.codes_of_both,),
+        (codes_of_both,),
     ),
-    Item("table1", "FGMix", "Table 1", "Overall comparison", every_target, measures=(), only_by_name=True),
-    Item("table2", "FGMix", "Table 2", "Ablation: variants A-F and FGMix", all_variants, measures=()),
-    Item("tableC1", "FGMix", "Tables C.1", "Accuracy for every target domain", every_target, measures=()),
-    Item("tableC2", "FGMix", "Table C.2", "Ablation for every target domain", all_variants, measures=()),
+    Item("table1", "FGMix", "Table 1", "Overall comparison", every_target, (), only_by_name=True),
+    Item("table2", "FGMix", "Table 2", "Ablation: variants A-F and FGMix", all_variants, ()),
+    Item("tableC1", "FGMix", "Tables C.1", "Accuracy for every target domain", every_target, ()),
+    Item("tableC2", "FGMix", "Table C.2", "Ablation for every target domain", all_variants, ()),
     Item(
         "tableC3",
         "FGMix",
         "Table C.3",
         "Sensitivity to lambda's start and to eta",
         sensitivity_runs,
-        measures=(),
+        (),
         only_by_name=True,
     ),
     *(
-        Item(f"dge-fig{number}", "DGE", f"Figure {number}", title, measures=(), algorithms=("dge",))
+        Item(f"dge-fig{number}", "DGE", f"Figure {number}", title, no_runs, (), algorithms=("dge",))
         for number, title in enumerate(
             (
                 "Two conflicting gradients: zeroing, random choice, equilibrium",
@@ -201,7 +185,7 @@ ITEMS: tuple[Item, ...] = (
         )
     ),
     *(
-        Item(f"dge-table{number}", "DGE", f"Table {number}", title, measures=(), maker=f"dge_tables:table{number}")
+        Item(f"dge-table{number}", "DGE", f"Table {number}", title, no_runs, (), maker=f"dge_tables:table{number}")
         for number, title in enumerate(
             (
                 "Single-source accuracy, PACS",
@@ -218,12 +202,7 @@ ITEMS: tuple[Item, ...] = (
         )
     ),
     Item(
-        "surfaces-per-domain",
-        "beyond",
-        "",
-        "One loss panel for each domain on one plane",
-        main_target,
-        measures=(measured.main_surface,),
+        "surfaces-per-domain", "beyond", "", "One loss panel for each domain on one plane", main_target, (main_surface,)
     ),
     Item(
         "conflict-map",
@@ -231,49 +210,35 @@ ITEMS: tuple[Item, ...] = (
         "",
         "Mean cosine of the domains' gradients over the plane",
         main_target,
-        measures=(measured.main_surface, measured.conflict),
+        (main_surface, conflict),
     ),
-    Item(
-        "shift",
-        "beyond",
-        "",
-        "How far the target's minimum lies from the sources'",
-        erm_and_fgmix,
-        measures=(measured.surfaces,),
-    ),
+    Item("shift", "beyond", "", "How far the target's minimum lies from the sources'", erm_and_fgmix, (surfaces,)),
     Item(
         "curvature-along-path",
         "beyond",
         "",
         "Top eigenvalue and trace along training",
         main_target,
-        measures=(measured.main_flatness, measured.curvature),
+        (main_flatness, curvature),
     ),
-    Item("weights-vs-invariance", "beyond", "", "Does the policy weigh invariant instances more?", measures=()),
+    Item("weights-vs-invariance", "beyond", "", "Does the policy weigh invariant instances more?", no_runs, ()),
     Item(
         "scaling-sensitivity",
         "beyond",
         "",
         "Accuracy and flatness for fixed lambda, with and without L_flat",
         scaling_runs,
-        measures=(measured.fixed_scale_flatness,),
+        (fixed_scale_flatness,),
         only_by_name=True,
     ),
-    Item(
-        "selection",
-        "beyond",
-        "",
-        "Source validation against target accuracy; the gain from SWA",
-        every_target,
-        measures=(),
-    ),
+    Item("selection", "beyond", "", "Source validation against target accuracy; the gain from SWA", every_target, ()),
     Item(
         "claims",
         "beyond",
         "",
         "The ledger of the papers' claims",
         all_variants,
-        measures=(measured.codes, measured.flatness, measured.surfaces, measured.scores, measured.codes_of_both),
+        (codes, flatness, surfaces, scores, codes_of_both),
         reads=sensitivity_runs,
     ),
 )

@@ -81,6 +81,15 @@ def missing_cells(scores: Scores, study: Study) -> list[str]:
     return notes
 
 
+def of_every_target(scores: Scores, study: Study, lookup: Lookup) -> dict[str, pd.DataFrame]:
+    """The tables of an item with a column for each target: both metrics after the last step, and by validation."""
+    return {
+        "": per_target(scores, study, lookup),
+        "balanced": per_target(scores, study, lookup, metric="balanced_accuracy"),
+        "validation": per_target(scores, study, lookup, selection="validation"),
+    }
+
+
 def values(scores: Scores) -> pd.DataFrame:
     """Every number behind a table, one run, kind of weights and selection a row; shares, not percent."""
     table = scores.table.copy()

@@ -73,5 +73,4 @@ def test_the_item_states_its_seeds_and_both_measures(
     assert "2 trial seeds" in product.caption
     axes = product.figures[""].axes
     assert [ax.get_title() for ax in axes] == ["within groups", "within domains"]
-    dots = [line for line in axes[0].lines if line.get_marker() == "o"]
-    assert [len(line.get_xdata()) for line in dots] == [2] * 4
+    assert [len(dots.get_offsets()) for dots in axes[0].collections] == [2] * 4

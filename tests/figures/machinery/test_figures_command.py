@@ -21,7 +21,7 @@ from landscape.figures.machinery.state import Manifest, code_of, inputs_of, key_
 from landscape.figures.machinery.study import Study
 
 # A quick item that has a figure and a table, with runs behind it as far as the machinery is concerned.
-PROBE = Item("probe", "FGMix", "Figure 0", "A probe", registry.erm_and_fgmix, measures=(), maker="fig7:make")
+PROBE = Item("probe", "FGMix", "Figure 0", "A probe", registry.erm_and_fgmix, (), maker="fig7:make")
 
 
 def test_every_item_has_its_module_or_waits() -> None:
