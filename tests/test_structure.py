@@ -51,8 +51,16 @@ def part_of(module: str) -> str:
     return module.split(".")[1] if "." in module else ""
 
 
+def late_homes() -> dict[str, str]:
+    """``Surface`` -> ``landscape.surface``: where the package's own names come from, by its stub."""
+    stub = ast.parse((PACKAGE / "__init__.pyi").read_text(encoding="utf-8"))
+    imports = [statement for statement in stub.body if isinstance(statement, ast.ImportFrom)]
+    return {alias.name: f"landscape.{each.module}" for each in imports for alias in each.names}
+
+
 PARTS = {part_of(module_name(path)) for path in MODULES} - {"", "__main__"}
 MODULE_NAMES = {module_name(path) for path in MODULES}
+LATE = late_homes()
 
 
 @cache
@@ -89,7 +97,7 @@ def imports_of(path: Path) -> Iterator[tuple[int, str]]:
             for alias in statement.names:
                 full = f"{base}.{alias.name}"
                 if full not in MODULE_NAMES and base == "landscape":
-                    full = landscape._HOMES.get(alias.name, base)
+                    full = LATE.get(alias.name, base)
                 yield statement.lineno, full if full in MODULE_NAMES else base
 
 
@@ -213,7 +221,7 @@ def test_public_names_resolve() -> None:
     for name in landscape.__all__:
         assert getattr(landscape, name) is not None
     assert set(dir(landscape)) == set(landscape.__all__)
-    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+    with pytest.raises(AttributeError, match="No landscape attribute nothing"):
         landscape.nothing  # noqa: B018
 
 

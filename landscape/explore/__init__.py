@@ -1,21 +1,5 @@
 """Results in, one offline page out: ``python -m landscape.explore RESULTS...``."""
 
-from importlib import import_module
-from typing import Any
+import lazy_loader
 
-_HOMES = {
-    "Found": "landscape.explore.found",
-    "write_explorer": "landscape.explore.page",
-}
-
-__all__ = ["Found", "write_explorer"]
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'landscape.explore' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

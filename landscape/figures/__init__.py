@@ -5,20 +5,6 @@ are made of, and ``machinery`` what makes them: :data:`~landscape.figures.machin
 :class:`Study` says of which runs they are.
 """
 
-from importlib import import_module
-from typing import Any
+import lazy_loader
 
-_HOMES = {
-    "ITEMS": "landscape.figures.machinery.registry",
-    "Item": "landscape.figures.machinery.registry",
-    "Product": "landscape.figures.machinery.product",
-    "Study": "landscape.figures.machinery.study",
-}
-
-__all__ = [*_HOMES]
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'landscape.figures' has no attribute {name!r}")
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

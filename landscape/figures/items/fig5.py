@@ -15,7 +15,7 @@ from landscape.figures.numbers.study_flatness import flatness_of, gammas_of, pil
 from landscape.plots.fig5 import clipped, plot_fig5
 
 if TYPE_CHECKING:
-    from landscape.flatness import Flatness
+    from landscape.flatness import Flatness, FlatnessCurve
     from landscape.flatness.pooling import PooledCurve
 
 Statistic = Literal["squared", "signed", "absolute"]
@@ -86,10 +86,11 @@ def curves_table(found: "dict[Key, Flatness]") -> pd.DataFrame:
     targets, whole = whole_seeds(found)
     for seed in dict.fromkeys(seed for _, seed in found):
         per_target = {target: flatness for (target, each), flatness in found.items() if each == seed}
-        curves = [(target, curve) for target, flatness in per_target.items() for curve in flatness.of("full")]
-        losses = curves[0][1].losses
+        own = [(target, curve) for target, flatness in per_target.items() for curve in flatness.of("full")]
+        losses = own[0][1].losses
         together = combined({target: per_target[target] for target in targets}) if seed in whole else []
-        for target, curve in [*curves, *((COMBINED, each) for each in together)]:
+        curves: list[tuple[str, FlatnessCurve | PooledCurve]] = [*own, *((COMBINED, each) for each in together)]
+        for target, curve in curves:
             for loss in losses:
                 for statistic in get_args(Statistic):
                     mean, interval = curve.mean(statistic, loss), curve.interval(statistic, loss)

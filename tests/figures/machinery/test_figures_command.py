@@ -108,6 +108,7 @@ def test_code_is_followed_through_imports_within_functions() -> None:
     # Not what makes the items, and of plots and toys only what is imported.
     assert items["fig7"] == {
         f"{figures}.items.fig7",
+        "landscape.plots.canvas",
         "landscape.plots.fig7",
         "landscape.plots.theme",
         "landscape.toy",
@@ -115,6 +116,8 @@ def test_code_is_followed_through_imports_within_functions() -> None:
         "landscape.reference",
     }
     assert "landscape.reference" not in items["fig1"] | items["fig6"]
+    # A name that loads late hides the module that it is from, so nobody imports one.
+    assert not {"landscape.plots", figures} & set[str]().union(*items.values())
 
 
 @pytest.fixture

@@ -1,0 +1,2 @@
+from .found import Found as Found
+from .page import write_explorer as write_explorer
