@@ -10,7 +10,7 @@ import xarray as xr
 from landscape.correlation.association import Association
 from landscape.embedding.embedding import Embedding
 from landscape.errors import InputError
-from landscape.explore.claims import read_claims
+from landscape.explore.claims_file import read_claims
 from landscape.flatness.comparison import Flatness
 from landscape.surface.surface import Surface
 

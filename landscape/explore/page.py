@@ -15,11 +15,11 @@ from plotly.utils import PlotlyJSONEncoder
 
 from landscape.errors import InputError
 from landscape.explore.album import Album, Asked
-from landscape.explore.codes import embedding_data
-from landscape.explore.curves import flatness_data
+from landscape.explore.association_panels import association_data
+from landscape.explore.embedding_panels import embedding_data
+from landscape.explore.flatness_panels import flatness_data
 from landscape.explore.found import CLAIMS, Found
-from landscape.explore.scores import association_data
-from landscape.explore.surfaces import surface_data
+from landscape.explore.surface_panels import surface_data
 from landscape.plots import theme
 from landscape.plots.interactive import SCRIPT, provenance_words, write_script
 from landscape.storage import atomic_write, provenance

@@ -1,7 +1,8 @@
 """Every figure and table of the two papers, and what neither shows, from runs and stored results.
 
-:data:`~landscape.figures.registry.ITEMS` lists them; a :class:`Study` says of which runs they are; each item's module
-has one function, ``make(study) -> Product``.
+``items`` has a module for each, under its name, with one function ``make(study) -> Product``; ``numbers`` has what they
+are made of, and ``machinery`` what makes them: :data:`~landscape.figures.machinery.registry.ITEMS` lists them all, a
+:class:`Study` says of which runs they are.
 """
 
 import lazy_loader

@@ -1,3 +1,3 @@
-from .product import Product as Product
-from .registry import ITEMS as ITEMS, Item as Item
-from .study import Study as Study
+from .machinery.product import Product as Product
+from .machinery.registry import ITEMS as ITEMS, Item as Item
+from .machinery.study import Study as Study

@@ -9,11 +9,11 @@ import tyro
 from landscape import command
 from landscape.config import Device
 from landscape.errors import InputError, unknown_choice
-from landscape.figures.registry import ITEMS, Item
-from landscape.figures.scale import SCALES, ScaleName
+from landscape.figures.machinery.registry import ITEMS, Item
+from landscape.figures.machinery.scale import SCALES, ScaleName
 
 if TYPE_CHECKING:
-    from landscape.figures.study import Study
+    from landscape.figures.machinery.study import Study
 
 DESCRIPTION = """Regenerate the figures and tables of the FGMix and DGE papers, and what neither shows.
 
@@ -73,13 +73,13 @@ def main(args: list[str] | None = None) -> None:
     if options.check:
         check(items, study, options)
         return
-    from landscape.figures.prepare import missing_runs, train_missing
+    from landscape.figures.machinery.prepare import missing_runs, train_missing
 
     ready = [item for item in items if not item.waits_for]
     missing = missing_runs(ready, study) if options.train or options.dry_run else []
     if options.dry_run:
-        from landscape.figures.cost import estimate
-        from landscape.figures.produce import status_of
+        from landscape.figures.machinery.cost import estimate
+        from landscape.figures.machinery.produce import status_of
 
         for item in items:
             print(f"{item.name}: {status_of(item, study, options.out)}")
@@ -121,7 +121,7 @@ def study_of(options: FiguresOptions) -> "Study":
     Raises:
         InputError: there is no seed.
     """
-    from landscape.figures.study import Study
+    from landscape.figures.machinery.study import Study
 
     scale = SCALES[options.preset]
     count = scale.seeds if options.seeds is None else options.seeds
@@ -145,7 +145,7 @@ def check(items: list[Item], study: "Study", options: FiguresOptions) -> None:
     Raises:
         InputError: one is missing or out of date.
     """
-    from landscape.figures.produce import status_of
+    from landscape.figures.machinery.produce import status_of
 
     found = {item.name: status_of(item, study, options.out) for item in items}
     for name, status in found.items():
@@ -163,9 +163,9 @@ def make(items: list[Item], study: "Study", options: FiguresOptions) -> None:
     Raises:
         InputError: one lacks its runs.
     """
-    from landscape.figures.gallery import write_gallery
-    from landscape.figures.produce import produce
-    from landscape.figures.state import Manifest
+    from landscape.figures.machinery.gallery import write_gallery
+    from landscape.figures.machinery.produce import produce
+    from landscape.figures.machinery.state import Manifest
 
     manifest, failed = Manifest(options.out), []
     for item in items:

@@ -5,8 +5,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from landscape.plots import theme
+from landscape.plots.canvas import colour_bar, drawn_on, page
 from landscape.plots.fig6 import legend_handles
-from landscape.plots.surface import axis_ratio, draw_paths, new_figure
+from landscape.plots.surface import axis_ratio, draw_paths
 from landscape.surface.conflict import ConflictMap
 from landscape.surface.surface import Surface
 
@@ -32,9 +33,7 @@ def plot_conflict(
     reach = max(float(np.abs(values).max()) if values.count() else 1.0, 1e-6)
     reach = float(np.ceil(reach * 20) / 20)
     levels = np.linspace(-reach, reach, 2 * _STEPS + 1)
-    with theme.style():
-        if ax is None:
-            ax = new_figure(theme.COLUMN, 2.8).add_subplot()
+    with drawn_on(ax, theme.COLUMN, 2.8) as ax:
         ax.contourf(conflict.x, conflict.y, values, levels=levels, cmap=MAP, vmin=-reach, vmax=reach, zorder=1)
         if values.count() and float(values.min()) < 0 < float(values.max()):
             ax.contour(conflict.x, conflict.y, values, levels=[0.0], colors="black", linewidths=0.8, zorder=1.5)
@@ -61,16 +60,10 @@ def plot_conflict_figure(conflict: ConflictMap, surface: Surface, *, figure: Fig
     """
     ratio = axis_ratio(surface)
     height = 0.4 + 2.1 * (1.0 if ratio is None else ratio) + 0.75
-    below = 0.45 / height
-    with theme.style():
-        figure = figure or new_figure(theme.COLUMN, height)
-        figure.set_size_inches(theme.COLUMN, height)
-        figure.set_layout_engine("constrained", rect=(0, below, 1, 1 - below))
+    below = 0.45
+    with page(figure, theme.COLUMN, height, below=below) as figure:
         ax = plot_conflict(conflict, surface, figure.add_subplot())
         ax.set_aspect("auto" if ratio is None else "equal", adjustable="box")
-        inset = ax.inset_axes((1.04, 0, 0.05, 1))
-        bar = figure.colorbar(ax.collections[0], cax=inset)
-        bar.set_label("cosine", labelpad=2)
-        bar.outline.set_linewidth(0.6)
+        colour_bar(ax, "cosine")
         figure.legend(handles=legend_handles(surface), loc="lower center", ncols=3, handlelength=1.8, columnspacing=1.2)
     return figure

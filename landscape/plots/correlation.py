@@ -13,7 +13,8 @@ from landscape.correlation.identifiability import ambiguity
 from landscape.correlation.rank import Estimate
 from landscape.correlation.samples import DomainPair
 from landscape.plots import theme
-from landscape.plots.surface import new_figure
+from landscape.plots.canvas import drawn_on, page, write_words
+from landscape.plots.captions import seed_words
 
 _TRAINED, _GIVEN, _NULL = theme.BLACK, theme.VERMILLION, "0.72"
 
@@ -27,9 +28,7 @@ def plot_pair(association: Association, index: int = 0, ax: Axes | None = None) 
         ax: axes to draw into; by default a new figure's.
     """
     pair = association.pairs[index]
-    with theme.style():
-        if ax is None:
-            ax = new_figure(theme.COLUMN, 2.6).add_subplot()
+    with drawn_on(ax, theme.COLUMN, 2.6) as ax:
         ax.plot(
             pair.cosine,
             pair.score,
@@ -57,9 +56,7 @@ def plot_within(association: Association, ax: Axes | None = None) -> Axes:
     """
     groups = association.groups
     assert groups is not None
-    with theme.style():
-        if ax is None:
-            ax = new_figure(theme.COLUMN, 2.6).add_subplot()
+    with drawn_on(ax, theme.COLUMN, 2.6) as ax:
         sources = association.about.get("sources", [str(i) for i in range(groups.score.shape[1])])
         colours = theme.domain_colours(sources)
         for member, name in enumerate(sources):
@@ -81,9 +78,7 @@ def plot_untrained(association: Association, ax: Axes | None = None) -> Axes:
         association: the result; it has untrained scores.
         ax: axes to draw into; by default a new figure's.
     """
-    with theme.style():
-        if ax is None:
-            ax = new_figure(theme.COLUMN, 2.6).add_subplot()
+    with drawn_on(ax, theme.COLUMN, 2.6) as ax:
         names = [pair.name for pair in association.pairs]
         rho, own = association.of_untrained("rho"), association.of_untrained("rho", start=True)
         estimates = [pair.rho for pair in association.pairs]
@@ -132,10 +127,7 @@ def plot_fig8(association: Association, *, figure: Figure | None = None, note: s
     below = 0.12 + 0.123 * len(words) + legend  # inches
     low = 0.22 * (count + 2) + 0.9 if companions else 0.0
     height = rows * (1.62 if columns > 1 else 3.0) + 0.3 + low + below
-    with theme.style():
-        figure = figure or new_figure(theme.PAGE, height)
-        figure.set_size_inches(theme.PAGE, height)
-        figure.set_layout_engine("constrained", rect=(0, below / height, 1, 1 - below / height), hspace=0.04)
+    with page(figure, theme.PAGE, height, below=below, hspace=0.04) as figure:
         if companions:
             halves = figure.add_gridspec(2, 1, height_ratios=[height - below - low, low])
             top: GridSpecBase = halves[0].subgridspec(rows, columns)
@@ -161,7 +153,7 @@ def plot_fig8(association: Association, *, figure: Figure | None = None, note: s
                 handletextpad=0.3,
                 columnspacing=0.9,
             )
-        figure.text(0.015, (below - legend - 0.04) / height, "\n".join(words), va="top", fontsize=7, color="0.15")
+        write_words(figure, words, below - legend - 0.04)
     return figure
 
 
@@ -171,13 +163,11 @@ def caption(association: Association, *, note: str = "") -> str:
     n = [len(pair) for pair in association.pairs]
     each = f"n = {n[0]}" if len(set(n)) == 1 else f"n = {min(n)} to {max(n)}"
     if "policy_steps" in about:
-        seeds = about["seeds"]
-        seed = f"seed {seeds[0]}, one seed" if len(seeds) == 1 else f"seeds {', '.join(map(str, seeds))}"
         part = {"in": "training images", "out": "held-out images", "all": "images"}[about["part"]]
         steps = about["policy_steps"]
         sentences.append(
             f"Data {about['data']}, target {about['target']} (takes no part), {about['model']}, "
-            f"{about['image_size']} px; {seed}; {about['name']}: S after {steps:,} policy "
+            f"{about['image_size']} px; {seed_words(about['seeds'])}; {about['name']}: S after {steps:,} policy "
             f"step{'' if steps == 1 else 's'}. Each panel: {each} "
             f"random same-class pairs of {part}, S(first, second)."
         )

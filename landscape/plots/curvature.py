@@ -16,8 +16,9 @@ from landscape.flatness.curve import Scope
 from landscape.flatness.path import CurvaturePath
 from landscape.flatness.spectrum import Matrix
 from landscape.plots import theme
+from landscape.plots.canvas import page, write_words
+from landscape.plots.captions import data_words
 from landscape.plots.flatness import method_colours, plot_curve
-from landscape.plots.surface import new_figure
 
 _NAMES = {"hessian": "Hessian", "ggn": "GGN"}
 
@@ -54,10 +55,7 @@ def plot_curvature(
     words = textwrap.wrap(caption(path, scope, matrix, note=note), 122, break_on_hyphens=False)
     below = 0.42 + 0.123 * len(words)
     height = (2.1 if len(kinds) < 4 else 1.8) + below
-    with theme.style():
-        figure = figure or new_figure(theme.PAGE, height)
-        figure.set_size_inches(theme.PAGE, height)
-        figure.set_layout_engine("constrained", rect=(0, below / height, 1, 1 - below / height))
+    with page(figure, theme.PAGE, height, below=below) as figure:
         axes = dict(zip(kinds, figure.subplots(1, len(kinds), squeeze=False)[0], strict=True))
         for name, points in series.items():
             _draw_path(axes["eigenvalue"], axes["trace"], name, points, colours[name])
@@ -76,7 +74,7 @@ def plot_curvature(
         figure.legend(
             handles=_handles(colours), loc="upper center", bbox_to_anchor=(0.5, (below + 0.02) / height), ncols=6
         )
-        figure.text(0.015, (below - 0.3) / height, "\n".join(words), va="top", fontsize=7, color="0.15")
+        write_words(figure, words, below - 0.3)
     return figure
 
 
@@ -90,10 +88,7 @@ def plot_curvature_panels(path: CurvaturePath, flatness: Flatness, *, figure: Fi
     """
     matrix, colours = path.matrices[0], method_colours(list(path.paths))
     height, below = 2.3, 0.3
-    with theme.style():
-        figure = figure or new_figure(theme.PAGE, height)
-        figure.set_size_inches(theme.PAGE, height)
-        figure.set_layout_engine("constrained", rect=(0, below / height, 1, 1 - below / height))
+    with page(figure, theme.PAGE, height, below=below) as figure:
         top, trace, curves = figure.subplots(1, 3)
         for name in path.paths:
             _draw_path(top, trace, name, path.along(name, "full", matrix), colours[name])
@@ -111,12 +106,7 @@ def caption(path: CurvaturePath, scope: Scope, matrix: Matrix, *, note: str = ""
     about, sentences = path.about, []
     found = [p.curvature for p in path.points if (p.curvature.scope, p.curvature.matrix) == (scope, matrix)]
     if "data" in about:
-        seeds = about["seeds"]
-        said = {0: "", 1: f"; seed {', '.join(map(str, seeds))}, one seed"}.get(len(seeds), f"; seeds {seeds}")
-        sentences.append(
-            f"Data {about['data']}, target {about['target']}, sources {', '.join(about['sources'])}; {about['model']}, "
-            f"{about['image_size']} px{said}."
-        )
+        sentences.append(data_words(about))
     moved = "all parameters" if scope == "full" else "the classifier's parameters at fixed latent codes"
     first = found[0]
     sentences.append(

@@ -7,9 +7,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from landscape.plots import theme
+from landscape.plots.canvas import page
 from landscape.plots.fig6 import legend_handles
 from landscape.plots.levels import LOSS_STEPS, Levels
-from landscape.plots.surface import axis_ratio, colour_bar, new_figure, plot_surface
+from landscape.plots.surface import axis_ratio, panel_bar, plot_surface
 from landscape.surface.shift import Lowest, domain_loss
 from landscape.surface.surface import Surface
 
@@ -33,10 +34,7 @@ def plot_domain_surfaces(surface: Surface, minima: Mapping[str, Lowest], *, figu
     levels = Levels.of(*losses, reference=max(at_anchors, default=None), count=LOSS_STEPS)
     colours = theme.domain_colours([str(name) for name in surface.values["domain"].values])
     target = surface.about["target"]
-    with theme.style():
-        figure = figure or new_figure(theme.PAGE, height)
-        figure.set_size_inches(theme.PAGE, height)
-        figure.set_layout_engine("constrained", rect=(0, below / height, 1, 1 - below / height))
+    with page(figure, theme.PAGE, height, below=below) as figure:
         grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
         for ax in grid.ravel()[len(minima) :]:
             ax.set_axis_off()
@@ -62,7 +60,7 @@ def plot_domain_surfaces(surface: Surface, minima: Mapping[str, Lowest], *, figu
             ax.label_outer()
         for row in range(rows):
             shown = grid[row, : min(columns, len(minima) - row * columns)]
-            colour_bar(shown[-1], "loss")
+            panel_bar(shown[-1], "loss")
         handles = [
             Line2D([], [], ls="", marker="*", ms=7, color=colours[name], mec="white", mew=0.5, label=f"lowest: {name}")
             for name in minima

@@ -11,7 +11,8 @@ from matplotlib.lines import Line2D
 
 from landscape.embedding.embedding import EXTRAPOLATED, INTERPOLATED, Embedding
 from landscape.plots import theme
-from landscape.plots.surface import new_figure
+from landscape.plots.canvas import drawn_on
+from landscape.plots.captions import seed_words
 
 # Shapes that differ at 3 points; more classes than these share shapes, and the legend says so.
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h", "*")
@@ -40,9 +41,7 @@ def plot_embedding(
         title: what to write above.
         faint: draw the images faintly; None: when there are mixup codes.
     """
-    with theme.style():
-        if ax is None:
-            ax = new_figure(theme.COLUMN, theme.COLUMN).add_subplot()
+    with drawn_on(ax, theme.COLUMN, theme.COLUMN) as ax:
         faint = variant is not None if faint is None else faint
         images = np.arange(embedding.count)
         colours = _domain_list(embedding) if by == "domain" else class_colours(len(embedding.classes))
@@ -76,8 +75,7 @@ def setting_words(embedding: Embedding, seeds: Sequence[int] | None = None) -> s
     """The first sentence of a caption: data, target, model, seeds, n."""
     about = embedding.about
     seeds = about.get("seeds", []) if seeds is None else seeds
-    listed = ", ".join(map(str, seeds))
-    said = {0: "", 1: f"; seed {listed}, one seed"}.get(len(seeds), f"; seeds {listed}")
+    said = f"; {words}" if (words := seed_words(seeds)) else ""
     size = f", {about['image_size']} px" if "image_size" in about else ""
     name = f", {embedding.name}" if embedding.variants or embedding.coverage else ""
     sources = ", ".join(about["sources"])

@@ -10,7 +10,7 @@ from matplotlib.patches import FancyBboxPatch, Patch
 from landscape.plots import theme
 
 if TYPE_CHECKING:
-    from landscape.figures.anatomy import Anatomy
+    from landscape.figures.numbers.anatomy import Anatomy
 
 Kind = Literal["tensor", "base", "policy", "discriminator", "loss"]
 

@@ -8,24 +8,23 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from landscape.plots import theme
+from landscape.plots.canvas import drawn_on
 
 if TYPE_CHECKING:
-    from landscape.figures.fig3 import Toy
+    from landscape.toy.three_losses import ThreeLosses
 
 _COLOURS = (theme.BLUE, theme.ORANGE, theme.PINK)
 _MARKERS = ("o", "s", "^")
 
 
-def plot_gradients(toy: "Toy", ax: Axes | None = None) -> Axes:
+def plot_gradients(toy: "ThreeLosses", ax: Axes | None = None) -> Axes:
     """Contours of the three losses, their minima, and the negative gradients at the classifier's place.
 
     Args:
         toy: the three losses.
         ax: axes to draw into; by default a new figure's.
     """
-    with theme.style():
-        if ax is None:
-            ax = Figure(figsize=(theme.COLUMN, theme.COLUMN), layout="constrained").add_subplot()
+    with drawn_on(ax, theme.COLUMN, theme.COLUMN) as ax:
         for index, colour in enumerate(_COLOURS):
             levels = np.array([0.02, 0.08, 0.18, 0.32])
             ax.contour(toy.axis, toy.axis, toy.losses[index], levels=levels, colors=colour, linewidths=0.6, alpha=0.75)
@@ -69,7 +68,7 @@ def plot_gradients(toy: "Toy", ax: Axes | None = None) -> Axes:
     return ax
 
 
-def plot_weights(toy: "Toy", row: int = 0, ax: Axes | None = None) -> Axes:
+def plot_weights(toy: "ThreeLosses", row: int = 0, ax: Axes | None = None) -> Axes:
     """Original and scaled-shifted weights against lambda, and where extrapolation begins.
 
     Args:
@@ -77,9 +76,7 @@ def plot_weights(toy: "Toy", row: int = 0, ax: Axes | None = None) -> Axes:
         row: 0 for the more distinctive vector, 1 for the other.
         ax: axes to draw into; by default a new figure's.
     """
-    with theme.style():
-        if ax is None:
-            ax = Figure(figsize=(theme.COLUMN, 2.4), layout="constrained").add_subplot()
+    with drawn_on(ax, theme.COLUMN, 2.4) as ax:
         ax.axhline(0, color="0.4", lw=0.7, zorder=1)
         for member, (colour, marker) in enumerate(zip(_COLOURS, _MARKERS, strict=True)):
             # Eq. 5 is linear in lambda, so that lines between the marks are exact.
@@ -107,7 +104,7 @@ def plot_weights(toy: "Toy", row: int = 0, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def plot_fig3(toy: "Toy") -> Figure:
+def plot_fig3(toy: "ThreeLosses") -> Figure:
     """The three panels of Figure 3; b and c share their axis of weights."""
     with theme.style():
         figure = Figure(figsize=(theme.PAGE, 2.75), layout="constrained")

@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 from landscape.embedding.embedding import Embedding
 from landscape.embedding.estimate import Estimate
 from landscape.plots import theme
+from landscape.plots.canvas import page, write_words
 from landscape.plots.embedding import (
     class_legend,
     domain_legend,
@@ -21,7 +22,6 @@ from landscape.plots.embedding import (
     plot_embedding,
     setting_words,
 )
-from landscape.plots.surface import new_figure
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,10 +54,7 @@ def plot_fig4(
     heights = [side + 0.3, legend_height(legends), *([1.95] if tall else [])]
     height = sum(heights) + below
     letters = iter("abcdefghij")
-    with theme.style():
-        figure = figure or new_figure(theme.PAGE, height)
-        figure.set_size_inches(theme.PAGE, height)
-        figure.set_layout_engine("constrained", rect=(0, below / height, 1, 1 - below / height))
+    with page(figure, theme.PAGE, height, below=below) as figure:
         parts = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
         axes = parts[0].subplots(1, columns, sharex=True, sharey=True, squeeze=False)[0]
         titles = ["images", *(f"images and {_variant_words(name)}" for name in shown)]
@@ -71,7 +68,7 @@ def plot_fig4(
             plot_hull_shares(embedding, left, title=f"({next(letters)}) inside the hull of the class")
             plot_distances(embedding, right, title=f"({next(letters)}) nearest code of the class")
             parts[2].legend(handles=coverage_handles(embedding), loc="outside lower center", ncols=5, handletextpad=0.2)
-        figure.text(0.015, (below - 0.05) / height, "\n".join(words), va="top", fontsize=7, color="0.15")
+        write_words(figure, words, below - 0.05)
     return figure
 
 
@@ -126,10 +123,7 @@ def plot_gains(table: "pd.DataFrame", *, over: str = "", figure: Figure | None =
     own = table[~table["query"].str.contains(" - ")]
     targets = list(dict.fromkeys(own["target"]))
     colours = theme.domain_colours(targets)
-    with theme.style():
-        figure = figure or new_figure(theme.PAGE, height)
-        figure.set_size_inches(theme.PAGE, height)
-        figure.set_layout_engine("constrained")
+    with page(figure, theme.PAGE, height) as figure:
         left, right = figure.subplots(1, 2, width_ratios=(3, 1.4))
         for ax, measure, title in (
             (left, "inside", "(a) inside the hull of the class"),

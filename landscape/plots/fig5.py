@@ -12,8 +12,8 @@ from landscape.flatness.comparison import Flatness
 from landscape.flatness.curve import FlatnessCurve, Scope, Statistic
 from landscape.flatness.pooling import PooledCurve
 from landscape.plots import theme
+from landscape.plots.canvas import page
 from landscape.plots.flatness import LABELS, legend_handles, loss_rows, method_colours, plot_losses, y_limits
-from landscape.plots.surface import new_figure
 
 _HEADINGS = {
     "different losses": "different losses (the paper's): ERM on training images, the others on these and their own "
@@ -64,10 +64,7 @@ def plot_fig5(
     below = 0.1 + 0.18 * math.ceil(len(handles) / per_line)
     compared = len(methods) > 1
     height = (_ROW + 0.2) * (len(rows) + compared) + below + 0.1
-    with theme.style():
-        figure = figure or new_figure(width, height)
-        figure.set_size_inches(width, height)
-        figure.set_layout_engine("constrained", rect=(0, below / height, 1, 1 - below / height))
+    with page(figure, width, height, below=below) as figure:
         parts = figure.subfigures(len(rows) + compared, 1, squeeze=False)[:, 0]
         limits = y_limits(every, rows, statistic)
         for part, (heading, losses) in zip(parts, rows, strict=False):

@@ -11,8 +11,11 @@ from matplotlib.text import Annotation
 
 from landscape.config import DISPLAY_NAMES
 from landscape.plots import theme
+from landscape.plots.canvas import page, write_below
+from landscape.plots.captions import data_words
 from landscape.plots.levels import Levels, loss_levels
-from landscape.plots.surface import are_few, axis_ratio, colour_bar, new_figure, plot_surface
+from landscape.plots.surface import are_few, axis_ratio, panel_bar, plot_surface
+from landscape.surface.panels import losses_among, panel_of
 from landscape.surface.surface import Surface
 
 _PANEL_WIDTH, _HIGHEST = {2: 2.6, 3: 1.75}, 9.0  # inches, by the number of columns; of a page
@@ -36,28 +39,17 @@ def plot_fig6_row(surface: Surface, *, figure: Figure | None = None, note: str =
         figure: a figure to draw into, which is resized to 6.75 inches; by default a new one.
         note: a sentence to add to the caption.
     """
-    losses = [metric for metric, _, _ in row_panels(surface) if metric.endswith("loss")]
+    losses = losses_of(surface)
     levels = loss_levels(surface, losses)
     words = textwrap.wrap(caption(surface, levels=levels, note=note), 126)
     panel_width = _PANEL_WIDTH[len(losses) + 1]
     ratio = axis_ratio(surface)
     below = 0.42 + 0.123 * len(words)  # inches for the legend and the caption
     height = panel_width * (1.05 if ratio is None else ratio) + 0.65 + below
-    with theme.style():
-        figure = figure or new_figure(theme.PAGE, height)
-        figure.set_size_inches(theme.PAGE, height)
-        figure.set_layout_engine("constrained", rect=(0, below / height, 1, 1 - below / height), wspace=0.03)
+    with page(figure, theme.PAGE, height, below=below, wspace=0.03) as figure:
         axes = figure.subplots(1, len(losses) + 1, sharey=True, squeeze=False)[0]
         _draw_row(axes, surface, levels)
-        figure.legend(
-            handles=legend_handles(surface),
-            loc="upper center",
-            bbox_to_anchor=(0.5, (below + 0.02) / height),
-            ncols=6,
-            handlelength=1.8,
-            columnspacing=1.3,
-        )
-        figure.text(0.015, (below - 0.3) / height, "\n".join(words), va="top", fontsize=7, color="0.15")
+        write_below(figure, legend_handles(surface), words, below)
     return figure
 
 
@@ -76,10 +68,7 @@ def plot_fig6(surfaces: Sequence[Surface], *, figure: Figure | None = None) -> F
     below, around = 0.35, 0.32  # inches: for the legend; of a row for its ticks
     width = min(_PANEL_WIDTH[columns], (_HIGHEST - below - 0.4 - around * len(ratios)) / float(ratios.sum()))
     height = width * float(ratios.sum()) + around * len(ratios) + 0.4 + below
-    with theme.style():
-        figure = figure or new_figure(theme.PAGE, height)
-        figure.set_size_inches(theme.PAGE, height)
-        figure.set_layout_engine("constrained", rect=(0, below / height, 1, 1 - below / height), wspace=0.03)
+    with page(figure, theme.PAGE, height, below=below, wspace=0.03) as figure:
         grid = figure.subplots(
             len(surfaces), columns, squeeze=False, gridspec_kw={"height_ratios": width * ratios + around}
         )
@@ -88,7 +77,7 @@ def plot_fig6(surfaces: Sequence[Surface], *, figure: Figure | None = None) -> F
             axes = [*row[: len(panels) - 1], row[-1]]
             for ax in row[len(panels) - 1 : -1]:
                 ax.set_axis_off()
-            _draw_row(axes, surface, loss_levels(surface, [name for name, _, _ in panels if name.endswith("loss")]))
+            _draw_row(axes, surface, loss_levels(surface, losses_of(surface)))
             for ax, (_, title, _) in zip(axes, panels, strict=True):
                 ax.label_outer()
                 ax.set_title("" if index else title.partition(") ")[2].partition(",")[0])
@@ -102,12 +91,12 @@ def plot_fig6(surfaces: Sequence[Surface], *, figure: Figure | None = None) -> F
 
 def _draw_row(axes: Sequence[Axes], surface: Surface, levels: Levels) -> None:
     for ax, (metric, title, paths) in zip(axes, row_panels(surface), strict=True):
-        shared = levels if metric.endswith("loss") else None
+        shared = levels if panel_of(metric).kind == "loss" else None
         plot_surface(surface, metric, ax, levels=shared, paths=paths, title=title)
         _clear_labels(ax, surface, paths)
         ax.label_outer()
-    colour_bar(axes[-2], "train_loss")  # one bar for both losses: they share their levels
-    colour_bar(axes[-1], "test_accuracy")
+    panel_bar(axes[-2], "train_loss")  # one bar for both losses: they share their levels
+    panel_bar(axes[-1], "test_accuracy")
 
 
 def _clear_labels(ax: Axes, surface: Surface, paths: Sequence[str]) -> None:
@@ -142,13 +131,7 @@ def caption(surface: Surface, *, levels: Levels | None = None, note: str = "") -
     """What a reader needs to know: data, model, seed, n, how to read the levels, and how far paths leave the plane."""
     about, sentences = surface.about, []
     if about:
-        sources = ", ".join(about["sources"])
-        seeds = about["seeds"]
-        said = {0: "", 1: f"; seed {', '.join(map(str, seeds))}, one seed"}
-        sentences.append(
-            f"Data {about['data']}, target {about['target']}, sources {sources}; {about['model']}, "
-            f"{about['image_size']} px{said.get(len(seeds), f'; seeds {seeds}')}."
-        )
+        sentences.append(data_words(about))
         n = about["n"]
         losses = f"Train loss: all {n['train']:,} training images"
         if n.get("mixup"):
@@ -202,6 +185,11 @@ def row_panels(surface: Surface) -> list[tuple[str, str, tuple[str, ...]]]:
     panels.append(("test_accuracy", f"test accuracy, {target}", everything))
     letters = "abc"
     return [(metric, f"({letters[i]}) {title}", paths) for i, (metric, title, paths) in enumerate(panels)]
+
+
+def losses_of(surface: Surface) -> list[str]:
+    """The losses among the panels of figure 6, which share their contour levels."""
+    return losses_among(metric for metric, _, _ in row_panels(surface))
 
 
 def _unevaluated(surface: Surface) -> bool:

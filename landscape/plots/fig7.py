@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from landscape.plots import theme
+from landscape.plots.canvas import drawn_on
 from landscape.toy import ToyExample
 
 if TYPE_CHECKING:
@@ -23,8 +24,7 @@ def plot_four_gradients(example: ToyExample, ax: Axes | None = None) -> Axes:
         example: the numbers of Appendix A.
         ax: axes to draw into; by default a new figure's.
     """
-    with theme.style():
-        ax = ax or _axes()
+    with drawn_on(ax, theme.COLUMN, 2.8) as ax:
         _cross(ax)
         colours = theme.domain_colours(_NAMES)
         for index, (gradient, name) in enumerate(zip(example.gradients, _NAMES, strict=True)):
@@ -52,8 +52,7 @@ def plot_directions(example: ToyExample, ax: Axes | None = None) -> Axes:
         example: the numbers of Appendix A.
         ax: axes to draw into; by default a new figure's.
     """
-    with theme.style():
-        ax = ax or _axes()
+    with drawn_on(ax, theme.COLUMN, 2.8) as ax:
         _cross(ax)
         # The shortest on top: AND-Mask's and FGMix's lie nearly on one line.
         for attribute, name in sorted(_METHODS, key=lambda item: -np.linalg.norm(getattr(example, item[0]))):
@@ -87,8 +86,7 @@ def plot_table(example: ToyExample, digits: "pd.DataFrame", ax: Axes | None = No
         digits: a row per printed number: ``quantity``, ``paper``, ``ours``, ``same``.
         ax: axes to draw into; by default a new figure's.
     """
-    with theme.style():
-        ax = ax or _axes()
+    with drawn_on(ax, theme.COLUMN, 2.8) as ax:
         ax.set_axis_off()
         n = len(example.gradients)
         found = {row["quantity"]: (row["ours"], row["same"]) for row in digits.to_dict("records")}
@@ -130,10 +128,6 @@ def plot_fig7(example: ToyExample, digits: "pd.DataFrame") -> Figure:
 def _minus(words: str) -> str:
     """Numbers with the minus sign that the ticks have."""
     return words.replace("-", "\N{MINUS SIGN}")
-
-
-def _axes() -> Axes:
-    return Figure(figsize=(theme.COLUMN, 2.8), layout="constrained").add_subplot()
 
 
 def _cross(ax: Axes) -> None:

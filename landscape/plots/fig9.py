@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from landscape.embedding.embedding import Embedding
 from landscape.embedding.estimate import Estimate
 from landscape.plots import theme
+from landscape.plots.canvas import page, write_words
 from landscape.plots.embedding import (
     class_legend,
     domain_legend,
@@ -17,7 +18,6 @@ from landscape.plots.embedding import (
     plot_embedding,
     setting_words,
 )
-from landscape.plots.surface import new_figure
 
 _LINE = 0.123  # inches of a line of the caption
 _WIDTH = 122  # characters of it
@@ -48,10 +48,7 @@ def plot_fig9(
     below = 0.15 + _LINE * len(words)
     heights = [2 * (side + 0.28), legend_height(legends)]
     height = sum(heights) + below
-    with theme.style():
-        figure = figure or new_figure(theme.PAGE, height)
-        figure.set_size_inches(theme.PAGE, height)
-        figure.set_layout_engine("constrained", rect=(0, below / height, 1, 1 - below / height))
+    with page(figure, theme.PAGE, height, below=below) as figure:
         top, bottom = figure.subfigures(2, 1, height_ratios=heights, squeeze=False)[:, 0]
         axes = top.subplots(2, len(embeddings), squeeze=False)
         letters = iter("abcdefgh")
@@ -59,7 +56,7 @@ def plot_fig9(
             for ax, embedding in zip(row, embeddings, strict=True):
                 plot_embedding(embedding, ax, by=by, title=f"({next(letters)}) {embedding.name}, by {by}")
         draw_legends(bottom, legends)
-        figure.text(0.015, (below - 0.05) / height, "\n".join(words), va="top", fontsize=7, color="0.15")
+        write_words(figure, words, below - 0.05)
     return figure
 
 

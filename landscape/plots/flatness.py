@@ -16,7 +16,8 @@ from landscape.flatness.comparison import Flatness
 from landscape.flatness.curve import FlatnessCurve, Scope, Statistic
 from landscape.flatness.pooling import PooledCurve
 from landscape.plots import theme
-from landscape.plots.surface import new_figure
+from landscape.plots.canvas import drawn_on, page, write_below
+from landscape.plots.captions import data_words
 
 LABELS: dict[str, str] = {
     "squared": "$E_u[(L(\\theta+\\gamma u)-L(\\theta))^2]$  (nat$^2$)",
@@ -57,9 +58,7 @@ def plot_curve(
     values = curve.values(statistic, loss)
     mean = curve.mean(statistic, loss)
     colour = colour or theme.method_colour(curve.method)
-    with theme.style():
-        if ax is None:
-            ax = new_figure(theme.COLUMN, 2.4).add_subplot()
+    with drawn_on(ax, theme.COLUMN, 2.4) as ax:
         if directions:
             # What overflowed leaves a gap.
             for each in np.where(np.isfinite(values), values, np.nan).T:
@@ -137,10 +136,7 @@ def plot_flatness(
     words = textwrap.wrap(caption(flatness, scope, statistic=statistic, note=note), 122, break_on_hyphens=False)
     below = 0.42 + 0.123 * len(words)
     height = (1.5 if columns > 2 else 2.0) * len(rows) + 0.35 + below
-    with theme.style():
-        figure = figure or new_figure(theme.PAGE, height)
-        figure.set_size_inches(theme.PAGE, height)
-        figure.set_layout_engine("constrained", rect=(0, below / height, 1, 1 - below / height))
+    with page(figure, theme.PAGE, height, below=below) as figure:
         grid = figure.subplots(len(rows), columns, sharex=True, sharey=True, squeeze=False)
         for axes, (heading, losses) in zip(grid, rows, strict=True):
             for ax, curve in zip(axes, curves, strict=False):
@@ -159,15 +155,7 @@ def plot_flatness(
             ax.set_title("")
         grid[0, 0].set_ylim(*y_limits(curves, rows, statistic))
         figure.supylabel(LABELS[statistic], fontsize=7.5, y=(1 + below / height) / 2)
-        figure.legend(
-            handles=legend_handles(curves, colours, rows),
-            loc="upper center",
-            bbox_to_anchor=(0.5, (below + 0.02) / height),
-            ncols=6,
-            handlelength=1.8,
-            columnspacing=1.3,
-        )
-        figure.text(0.015, (below - 0.3) / height, "\n".join(words), va="top", fontsize=7, color="0.15")
+        write_below(figure, legend_handles(curves, colours, rows), words, below)
     return figure
 
 
@@ -176,12 +164,7 @@ def caption(flatness: Flatness, scope: Scope, *, statistic: Statistic = "squared
     about, curves = flatness.about, flatness.of(scope)
     sentences = []
     if "data" in about:
-        seeds = about["seeds"]
-        said = {0: "", 1: f"; seed {', '.join(map(str, seeds))}, one seed"}.get(len(seeds), f"; seeds {seeds}")
-        sentences.append(
-            f"Data {about['data']}, target {about['target']}, sources {', '.join(about['sources'])}; {about['model']}, "
-            f"{about['image_size']} px{said}."
-        )
+        sentences.append(data_words(about))
         used, train = about["n"]["used"], about["n"]["train"]
         images = f"all {train:,}" if used == train else f"a stratified {used:,} of {train:,}"
         sentences.append(f"Loss: {images} training images.")

@@ -14,10 +14,11 @@ import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
 from landscape.plots import theme
-from landscape.plots.fig6 import caption, row_panels
+from landscape.plots.fig6 import caption, losses_of, row_panels
 from landscape.plots.levels import Levels, loss_levels
-from landscape.plots.surface import are_few
+from landscape.plots.surface import are_few, look_of
 from landscape.storage import atomic_write
+from landscape.surface.panels import in_tables
 from landscape.surface.surface import Surface
 from landscape.surface.trajectory import Trajectory
 
@@ -64,7 +65,7 @@ _PAGE = """<!doctype html>
 def surface_figures(surface: Surface) -> list[go.Figure]:
     """The panels of figure 6 as plotly figures, with the same levels and ranges as the printed ones."""
     panels = row_panels(surface)
-    losses = [metric for metric, _, _ in panels if metric.endswith("loss")]
+    losses = losses_of(surface)
     shared = loss_levels(surface, losses)
     figures = []
     for metric, _, paths in panels:
@@ -87,10 +88,9 @@ def write_page(surface: Surface, path: Path | str, *, note: str = "") -> Path:
     path = Path(path)
     write_script(path.parent)
     panels = row_panels(surface)
-    losses = [metric for metric, _, _ in panels if metric.endswith("loss")]
     about = surface.about
     title = f"Loss surface: {about['data']}, target {about['target']}, {about['model']}" if about else "Loss surface"
-    text = caption(surface, levels=loss_levels(surface, losses), note=note)
+    text = caption(surface, levels=loss_levels(surface, losses_of(surface)), note=note)
     page = _PAGE.format(
         title=html.escape(title),
         script=SCRIPT,
@@ -151,7 +151,7 @@ def panel_figure(
         split: ``in``, ``out`` or ``all`` of that domain.
         paths: labels of the paths to draw; all by default.
     """
-    loss = metric.endswith("loss")
+    look = look_of(metric)
     values = surface.panel(metric, domain=domain, split=split).values
     first, last = float(levels.values[0]), float(levels.values[-1])
     figure = go.Figure(
@@ -159,13 +159,13 @@ def panel_figure(
             x=surface.x.tolist(),
             y=surface.y.tolist(),
             z=np.where(np.isfinite(values), values, np.where(np.isposinf(values), 2 * last, np.nan)).tolist(),
-            colorscale=theme.plotly_scale(theme.LOSS_MAP if loss else theme.ACCURACY_MAP),
+            colorscale=theme.plotly_scale(look.map),
             zmin=first,
             zmax=last,
             contours={"start": first, "end": last, "size": levels.step},
             line={"color": "white", "width": 0.5},
-            colorbar={"title": {"text": "nat" if loss else ""}, "tickformat": "" if loss else ".0%", "thickness": 12},
-            hovertemplate=f"x %{{x:.3f}}<br>y %{{y:.3f}}<br>{_value(metric)}<extra></extra>",
+            colorbar={"title": {"text": look.unit}, "tickformat": look.tickformat, "thickness": 12},
+            hovertemplate=f"x %{{x:.3f}}<br>y %{{y:.3f}}<br>{look.hover}<extra></extra>",
             name=metric,
         )
     )
@@ -185,10 +185,6 @@ def panel_figure(
 
 def _ends(axis: np.ndarray) -> list[float]:
     return [float(axis[0]), float(axis[-1])]
-
-
-def _value(metric: str) -> str:
-    return "loss %{z:.3f} nat" if metric.endswith("loss") else "accuracy %{z:.1%}"
 
 
 def _points(surface: Surface, values: np.ndarray) -> go.Scatter:
@@ -225,7 +221,7 @@ def _path(path: Trajectory) -> go.Scatter:
 def _anchors(surface: Surface, metric: str | None) -> go.Scatter:
     """The anchors with their true values, which are known for panels over all domains."""
     marks = surface.anchors
-    value = f"<br>{_value(metric).replace('z:', 'customdata[1]:')}" if metric else ""
+    value = f"<br>{look_of(metric).hover.replace('z:', 'customdata[1]:')}" if metric else ""
     return go.Scatter(
         x=[mark.x for mark in marks],
         y=[mark.y for mark in marks],
@@ -243,14 +239,13 @@ def _anchors(surface: Surface, metric: str | None) -> go.Scatter:
 
 def _table(surface: Surface) -> str:
     """Anchors and path ends: the true values beside those at the projection."""
-    losses = [name for name in ("train_loss", "fgmix_train_loss", "test_accuracy") if name in surface.panels]
-    words = {"train_loss": "train loss", "fgmix_train_loss": "FGMix train loss", "test_accuracy": "test accuracy"}
-    head = ["", "off the plane", *(f"{words[name]}{where}" for name in losses for where in ("", ", projected"))]
+    columns = in_tables(surface.panels)
+    head = ["", "off the plane", *(f"{words}{where}" for words in columns.values() for where in ("", ", projected"))]
     rows = []
     for mark in surface.marks:
         cells: list[Any] = [f"{mark.label}: {mark.name}", f"{mark.residual:.3g}"]
-        for name in losses:
-            form = "{:.1%}" if name.endswith("accuracy") else "{:.3f}"
+        for name in columns:
+            form = look_of(name).cell
             cells += [form.format(mark.true[name]), form.format(mark.projected[name])]
         rows.append("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>")
     titles = "".join(f"<th>{html.escape(cell)}</th>" for cell in head)

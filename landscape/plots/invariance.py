@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from typing import Protocol
 
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from landscape.plots import theme
+from landscape.plots.canvas import drawn_on
 
 _COLOURS = (theme.BLUE, theme.GREEN, theme.ORANGE, theme.GREY)
 
@@ -28,7 +30,8 @@ class Interval(Protocol):
 def plot_auc(
     table: pd.DataFrame, measure: str, means: Mapping[str, Interval], kinds: Mapping[str, str], ax: Axes | None = None
 ) -> Axes:
-    """One row for each kind of weights: a point for every seed, the mean and its interval.
+    """One row for each kind of weights: a point for every seed, beside each other where they coincide, the mean and its
+    interval.
 
     Args:
         table: a row for each seed and kind, with columns ``weights`` and the measure's.
@@ -37,19 +40,30 @@ def plot_auc(
         kinds: name -> words.
         ax: axes to draw into; by default a new figure's.
     """
-    with theme.style():
-        ax = ax or Figure(figsize=(theme.COLUMN, 1.8), layout="constrained").add_subplot()
-        for row, (kind, colour) in enumerate(zip(kinds, _COLOURS, strict=True)):
-            values = table.loc[table["weights"] == kind, measure]
-            ax.plot(values, [row] * len(values), "o", ms=3.5, mew=0, alpha=0.7, color=colour)
+    with drawn_on(ax, theme.COLUMN, 1.8) as ax:
+        sns.swarmplot(
+            table,
+            x=measure,
+            y="weights",
+            order=list(kinds),
+            hue="weights",
+            palette=dict(zip(kinds, _COLOURS, strict=True)),
+            size=3.5,
+            linewidth=0,
+            alpha=0.7,
+            legend=False,
+            ax=ax,
+        )
+        for row, kind in enumerate(kinds):
             mean = means[kind]
-            ax.plot([mean.low, mean.high], [row + 0.25] * 2, "-", color="black", lw=0.8)
-            ax.plot(mean.value, row + 0.25, "|", color="black", ms=7, mew=1.2)
+            ax.plot([mean.low, mean.high], [row + 0.36] * 2, "-", color="black", lw=0.8)
+            ax.plot(mean.value, row + 0.36, "|", color="black", ms=7, mew=1.2)
         ax.axvline(0.5, color="0.5", lw=0.6, zorder=0)
         ax.set_yticks(range(len(kinds)), list(kinds.values()))
-        ax.set_ylim(len(kinds) - 0.4, -0.5)
+        ax.set_ylim(len(kinds) - 0.35, -0.5)
         ax.set_xlim(0, 1)
         ax.set_xlabel("ROC-AUC")
+        ax.set_ylabel("")
     return ax
 
 

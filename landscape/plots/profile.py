@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from landscape.plots import theme
-from landscape.plots.surface import new_figure
+from landscape.plots.canvas import drawn_on
 from landscape.surface.profile import Profile
 
 
@@ -19,9 +19,7 @@ def plot_profile(profile: Profile, ax: Axes | None = None) -> Axes:
     Returns:
         The axes of the losses.
     """
-    with theme.style():
-        if ax is None:
-            ax = new_figure(theme.COLUMN, 2.6).add_subplot()
+    with drawn_on(ax, theme.COLUMN, 2.6) as ax:
         for name, label, style in (("train_loss", "train loss", "-"), ("test_loss", "test loss", "--")):
             loss = profile.values[name]
             ax.plot(profile.t, np.where(np.isfinite(loss), loss, np.nan), style, color="C0", marker=".", label=label)

@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 
 from landscape.config import DISPLAY_NAMES
 from landscape.plots import theme
+from landscape.plots.canvas import drawn_on
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,7 @@ def plot_checkpoints(runs: Mapping[str, tuple[np.ndarray, np.ndarray]], ax: Axes
         runs: method -> source validation and target accuracy, each (2, checkpoints): raw and SWA; shares.
         ax: axes to draw into; by default a new figure's.
     """
-    with theme.style():
-        ax = ax or Figure(figsize=(theme.COLUMN, 2.6), layout="constrained").add_subplot()
+    with drawn_on(ax, theme.COLUMN, 2.6) as ax:
         for name, (validation, target) in runs.items():
             colour = theme.method_colour(name)
             for kind, (filled, suffix) in enumerate(((True, ""), (False, " + SWA"))):
@@ -69,8 +69,7 @@ def plot_by_method(
         filled: fill the points' markers.
         shift: how far below its line a row is drawn.
     """
-    with theme.style():
-        ax = ax or Figure(figsize=(theme.COLUMN, 2.6), layout="constrained").add_subplot()
+    with drawn_on(ax, theme.COLUMN, 2.6) as ax:
         colours = theme.domain_colours(targets)
         for line, row in enumerate(rows.values()):
             y = line + shift

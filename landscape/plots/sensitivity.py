@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from landscape.plots import theme
+from landscape.plots.canvas import drawn_on
 
 _COLOURS = (theme.SKY, theme.PINK)
 _MARKERS = ("o", "s")
@@ -24,21 +26,25 @@ def plot_grid(grid: pd.DataFrame, ax: Axes | None = None, *, title: str = "") ->
     values = grid.to_numpy(dtype=np.float64)
     known = values[~np.isnan(values)]
     low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
-    with theme.style():
-        if ax is None:
-            ax = Figure(figsize=(theme.COLUMN, 2.5), layout="constrained").add_subplot()
-        ax.imshow(values, cmap=theme.ACCURACY_MAP, vmin=low, vmax=max(high, low + 1e-6), aspect="auto")
-        for (i, j), value in np.ndenumerate(values):
-            if not np.isnan(value):
-                dark = value < (low + high) / 2
-                ax.text(j, i, f"{value:.1f}", ha="center", va="center", color="white" if dark else "black")
-        ax.set_xticks(range(values.shape[1]), [f"{eta:g}" for eta in grid.columns])
-        ax.set_yticks(range(values.shape[0]), [f"{start:g}" for start in grid.index])
+    with drawn_on(ax, theme.COLUMN, 2.5) as ax:
+        sns.heatmap(
+            grid,
+            vmin=low,
+            vmax=max(high, low + 1e-6),
+            cmap=theme.ACCURACY_MAP,
+            annot=True,
+            fmt=".1f",
+            cbar=False,
+            xticklabels=[f"{eta:g}" for eta in grid.columns],
+            yticklabels=[f"{start:g}" for start in grid.index],
+            ax=ax,
+        )
+        for text, value in zip(ax.texts, known, strict=True):  # seaborn writes white on cells of a middling colour
+            text.set_color("white" if value < (low + high) / 2 else "black")
+        ax.tick_params(length=0, rotation=0)
         ax.set_xlabel(r"$\eta$")
         ax.set_ylabel(r"$\lambda$ at the start")
         ax.set_title(title)
-        ax.tick_params(length=0)
-        ax.spines[:].set_visible(False)
     return ax
 
 

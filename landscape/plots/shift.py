@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from landscape.plots import theme
-from landscape.plots.surface import new_figure
+from landscape.plots.canvas import page
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,11 +25,8 @@ def plot_shift(table: "pd.DataFrame", seeds: "pd.DataFrame | None" = None, *, fi
     """
     targets = list(dict.fromkeys(table["target"]))
     height = 0.55 * len(targets) + 1.1
-    below = 0.42 / height
-    with theme.style():
-        figure = figure or new_figure(theme.COLUMN, height)
-        figure.set_size_inches(theme.COLUMN, height)
-        figure.set_layout_engine("constrained", rect=(0, below, 1, 1 - below))
+    below = 0.42
+    with page(figure, theme.COLUMN, height, below=below) as figure:
         ax = figure.add_subplot()
         for line, target in enumerate(targets):
             rows = table[table["target"] == target]

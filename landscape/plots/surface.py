@@ -1,33 +1,20 @@
 """Loss and accuracy over a plane of weight space, with the paths on it (FGMix paper, Figure 6)."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import matplotlib.patheffects as effects
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.contour import QuadContourSet
-from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from landscape.plots import theme
+from landscape.plots.canvas import colour_bar, new_figure
 from landscape.plots.levels import LOSS_STEPS, Levels
+from landscape.surface.panels import panel_of
 from landscape.surface.surface import Surface
 from landscape.surface.trajectory import Trajectory
 
-# What a panel is called above its axes.
-TITLES = {
-    "train_loss": "train loss",
-    "train_accuracy": "train accuracy",
-    "mixup_loss": "loss of the mixup codes",
-    "fgmix_train_loss": "FGMix train loss",
-    "test_loss": "test loss",
-    "test_accuracy": "test accuracy",
-    "test_balanced_accuracy": "balanced test accuracy",
-    "loss": "loss",
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy",
-}
 _CASING = [effects.Stroke(linewidth=2.0, foreground="white"), effects.Normal()]
 
 
@@ -65,7 +52,7 @@ def plot_surface(
             ratio = axis_ratio(surface)
             ax = new_figure(theme.COLUMN, 2.8 if ratio is None else 0.8 + 2.1 * ratio).add_subplot()
             _draw_contours(ax, surface, panel.values, metric, levels)
-            colour_bar(ax, metric)
+            panel_bar(ax, metric)
         else:
             _draw_contours(ax, surface, panel.values, metric, levels)
         # Where not all points were measured, it has to be seen which were.
@@ -75,7 +62,7 @@ def plot_surface(
             ax.plot(xx[known], yy[known], ".", color="black", ms=2.2, mec="white", mew=0.3, zorder=2, label="_points")
         draw_paths(ax, surface, paths)
         where = f", {domain} ({split})" if domain else ""
-        ax.set_title(TITLES[metric] + where if title is None else title)
+        ax.set_title(panel_of(metric).title + where if title is None else title)
         ax.set_xlabel("distance along $e_1$")
         ax.set_ylabel("distance along $e_2$")
         ax.set_xlim(surface.x[0], surface.x[-1])
@@ -92,46 +79,24 @@ def draw_paths(ax: Axes, surface: Surface, paths: Sequence[str] | None = None) -
     _draw_anchors(ax, surface)
 
 
-def new_figure(width: float, height: float) -> Figure:
-    """A figure of a size in inches, which a notebook shows by itself."""
-    # The one use of pyplot: it registers the figure. It is never asked to show anything.
-    import matplotlib.pyplot as plt
-
-    return plt.figure(figsize=(width, height), layout="constrained")
+def look_of(metric: str) -> theme.Look:
+    """Colours and formats of a panel."""
+    return theme.LOOKS[panel_of(metric).kind]
 
 
-def _is_loss(metric: str) -> bool:
-    return metric.endswith("loss")
-
-
-def _unit(metric: str) -> str:
-    return "loss (nat)" if _is_loss(metric) else "accuracy"
-
-
-def _tick_format(metric: str) -> Any:
-    from matplotlib.ticker import FormatStrFormatter, PercentFormatter
-
-    return FormatStrFormatter("%g") if _is_loss(metric) else PercentFormatter(1.0, decimals=0)
-
-
-def colour_bar(ax: Axes, metric: str) -> None:
-    """A bar for the contours of `ax`, beside it and as tall as it."""
-    # An inset is as tall as the axes also when equal units make them flat.
-    filled = ax.collections[0]
+def panel_bar(ax: Axes, metric: str) -> None:
+    """A bar for the contours of a panel."""
+    filled, look = ax.collections[0], look_of(metric)
     assert isinstance(filled, QuadContourSet)
     levels = np.asarray(filled.levels)
-    ticks = levels[:: max(1, round(len(levels) / 6))]
-    inset = ax.inset_axes((1.04, 0, 0.05, 1))
-    bar = ax.figure.colorbar(filled, cax=inset, format=_tick_format(metric), ticks=ticks)
-    bar.set_label(_unit(metric), labelpad=2)
-    bar.outline.set_linewidth(0.6)
+    colour_bar(ax, look.label, format=look.ticks(), ticks=levels[:: max(1, round(len(levels) / 6))])
 
 
 def _draw_contours(
     ax: Axes, surface: Surface, values: np.ndarray, metric: str, levels: Levels | None
 ) -> QuadContourSet:
     if levels is None:
-        if _is_loss(metric):
+        if panel_of(metric).kind == "loss":
             at_anchors = [mark.true.get(metric, mark.true["train_loss"]) for mark in surface.anchors]
             levels = Levels.of(values, reference=max(at_anchors, default=None), count=LOSS_STEPS)
         else:
@@ -141,13 +106,12 @@ def _draw_contours(
     known = np.ma.masked_invalid(np.where(np.isposinf(values), top, values))
     if known.mask.any():
         ax.add_patch(_hatched(ax))
-    name = theme.LOSS_MAP if _is_loss(metric) else theme.ACCURACY_MAP
     filled = ax.contourf(
         surface.x,
         surface.y,
         known,
         levels=levels.values,
-        cmap=theme.colour_map(name),
+        cmap=theme.colour_map(look_of(metric).map),
         extend="max" if levels.capped else "neither",
         zorder=1,
     )

@@ -6,14 +6,16 @@ perceptually uniform.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import matplotlib as mpl
 from matplotlib.colors import Colormap, to_hex
 from matplotlib.figure import Figure
+from matplotlib.ticker import FormatStrFormatter, Formatter, PercentFormatter
 
 from landscape.storage import atomic_path
 
@@ -36,6 +38,38 @@ GREY = "#6B6B6B"
 # Light is good in both maps: a low loss, a high accuracy. Two maps, because they are two quantities.
 LOSS_MAP, ACCURACY_MAP = "viridis_r", "cividis"
 BEYOND = "#2A2230"  # a loss above the highest contour
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a kind of quantity over a plane is shown.
+
+    Attributes:
+        map: its colours.
+        label: of its colour bar.
+        ticks: formats the bar's ticks.
+        unit: of a page's colour bar.
+        tickformat: of that bar's ticks, for plotly.
+        hover: a value with its name, for plotly; ``z`` is the value.
+        cell: formats a value in a table.
+    """
+
+    map: str
+    label: str
+    ticks: Callable[[], Formatter]
+    unit: str
+    tickformat: str
+    hover: str
+    cell: str
+
+
+# By kind of :class:`landscape.surface.panels.Panel`.
+LOOKS = {
+    "loss": Look(LOSS_MAP, "loss (nat)", lambda: FormatStrFormatter("%g"), "nat", "", "loss %{z:.3f} nat", "{:.3f}"),
+    "accuracy": Look(
+        ACCURACY_MAP, "accuracy", lambda: PercentFormatter(1.0, decimals=0), "", ".0%", "accuracy %{z:.1%}", "{:.1%}"
+    ),
+}
 
 # A domain has one colour in every figure. Names of the common data sets first, others in their order.
 _DOMAINS = {

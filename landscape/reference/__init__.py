@@ -1,6 +1,7 @@
 """Numbers that papers print, to compare with: ``read("fgmix_results")``. README.md says where they come from."""
 
 from importlib import resources
+from io import StringIO
 from typing import TYPE_CHECKING, Literal, get_args
 
 from landscape.errors import unknown_choice
@@ -9,6 +10,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Table = Literal["fgmix_results", "fgmix_ablation", "fgmix_sensitivity", "fgmix_toy", "dge_results", "dge_ablation"]
+
+
+def text_of(file: str) -> str:
+    """A file of this folder as text."""
+    return resources.files(__name__).joinpath(file).read_text(encoding="utf-8")
 
 
 def read(name: Table) -> "pd.DataFrame":
@@ -42,5 +48,4 @@ def read(name: Table) -> "pd.DataFrame":
         raise unknown_choice("reference table", name, get_args(Table))
     import pandas as pd
 
-    with resources.files(__name__).joinpath(f"{name}.csv").open(encoding="utf-8") as file:
-        return pd.read_csv(file, dtype={"paper_value": str, "level": str})
+    return pd.read_csv(StringIO(text_of(f"{name}.csv")), dtype={"paper_value": str, "level": str})

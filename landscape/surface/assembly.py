@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from landscape.surface.meter import Row, metric_values, panel_values
+from landscape.surface.panels import METRICS
 from landscape.surface.plan import LABELS, Plan
 from landscape.surface.refine import Refined, interpolate
-from landscape.surface.surface import METRICS, SPLITS, Mark, Surface, empty_values
+from landscape.surface.surface import SPLITS, Mark, Surface, empty_values
 
 
 def assemble(plan: Plan, rows: Mapping[str, Row], refined: Refined, about: Mapping[str, Any]) -> Surface:

@@ -14,8 +14,9 @@ from landscape.evaluation import Point, Predictions, Tally, scores
 from landscape.fgmix import mix_codes
 from landscape.mixture import Mixture
 from landscape.surface.options import MixtureMode
+from landscape.surface.panels import METRICS
 from landscape.surface.sampling import Sample, stratum_masks
-from landscape.surface.surface import METRICS, SPLITS
+from landscape.surface.surface import SPLITS
 
 Row = dict[str, Any]
 
@@ -184,7 +185,7 @@ def metric_values(row: Row, metric: str, n: np.ndarray) -> np.ndarray:
 
     Args:
         row: fresh, or read from a journal.
-        metric: a name of :data:`~landscape.surface.surface.METRICS`.
+        metric: a name of :data:`~landscape.surface.panels.METRICS`.
         n: (D, 2) images.
     """
     values = np.array(row[metric], dtype=np.float64)

@@ -11,7 +11,7 @@ import xarray as xr
 
 from landscape.errors import InputError
 from landscape.result_file import ResultFile
-from landscape.surface.surface import PANELS
+from landscape.surface.panels import PANELS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,7 +32,7 @@ class Profile:
 
     Attributes:
         t: (T,) position: 0 at the first checkpoint, 1 at the second.
-        values: per panel of :data:`~landscape.surface.surface.PANELS` (T,) values; an overflowed loss is infinite.
+        values: per panel of :data:`~landscape.surface.panels.PANELS` (T,) values; an overflowed loss is infinite.
         distance: between the checkpoints, in weight space.
         names: the two in words.
         about: data, target, model, counts, notes.
@@ -112,10 +112,7 @@ class Profile:
     def save(self, path: Path | str) -> Path:
         """Write everything to one netCDF file, atomically."""
         about = {**self.about, "distance": self.distance, "names": list(self.names)}
-        values = {
-            name: ("t", array, dict(zip(("long_name", "units"), PANELS[name], strict=True)))
-            for name, array in self.values.items()
-        }
+        values = {name: ("t", array, PANELS[name].attributes) for name, array in self.values.items()}
         axis = ("t", self.t, {"long_name": "position: 0 at the first checkpoint, 1 at the second", "units": "1"})
         return _FILE.write(path, xr.Dataset(values, coords={"t": axis}), about)
 

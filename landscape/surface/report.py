@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from landscape.surface.panels import in_tables
 from landscape.surface.profile import Profile
 from landscape.surface.surface import Mark, Surface
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_COLUMNS = {"train_loss": "train loss", "fgmix_train_loss": "FGMix train loss", "test_accuracy": "test accuracy"}
 
 
 def report(surface: Surface) -> str:
@@ -71,7 +70,7 @@ def html_report(surface: Surface) -> str:
     import pandas as pd
 
     about = surface.about
-    shown = [name for name in ("train_loss", "fgmix_train_loss", "test_accuracy") if name in surface.panels]
+    shown = in_tables(surface.panels)
     rows = [
         {
             "": f"{mark.label}: {mark.name}",
@@ -134,10 +133,10 @@ def _refinement(surface: Surface) -> list[str]:
 
 
 def _marks(surface: Surface) -> list[str]:
-    names = [name for name in _COLUMNS if name in surface.panels]
+    names = in_tables(surface.panels)
     labels = [f"{mark.label}: {mark.name}" for mark in surface.marks]
     width = max((len(label) for label in labels), default=0) + 2
-    head = f"{'':{width}}{'off plane':>10}" + "".join(f"{_COLUMNS[name]:>24}" for name in names)
+    head = f"{'':{width}}{'off plane':>10}" + "".join(f"{column:>24}" for column in names.values())
     below = f"{'':{width}}{'':>10}" + "".join(f"{'true':>12}{'projected':>12}" for _ in names)
     rows = [
         f"{label:{width}}{mark.residual:>10.4g}" + "".join(_pair(mark, name) for name in names)

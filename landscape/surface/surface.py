@@ -17,6 +17,7 @@ import numpy as np
 import xarray as xr
 
 from landscape.errors import InputError, unknown_choice
+from landscape.surface.panels import METRICS, PANELS
 from landscape.surface.trajectory import Trajectory
 
 if TYPE_CHECKING:
@@ -34,22 +35,6 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 
-# Panels: what one number a grid point can say. Name -> (words, unit).
-PANELS: dict[str, tuple[str, str]] = {
-    "train_loss": ("mean cross entropy of the sources' in-split images", "nat"),
-    "train_accuracy": ("accuracy on the sources' in-split images", "1"),
-    "mixup_loss": ("mean cross entropy of the mixup codes", "nat"),
-    "fgmix_train_loss": ("mean cross entropy of in-split source images and mixup codes, pooled", "nat"),
-    "test_loss": ("mean cross entropy of the target domain's images", "nat"),
-    "test_accuracy": ("accuracy on the target domain", "1"),
-    "test_balanced_accuracy": ("mean of the per-class recalls on the target domain", "1"),
-}
-# The same per domain and split.
-METRICS: dict[str, tuple[str, str]] = {
-    "loss": ("mean cross entropy", "nat"),
-    "accuracy": ("accuracy", "1"),
-    "balanced_accuracy": ("mean of the per-class recalls", "1"),
-}
 SPLITS = ("in", "out")
 
 
@@ -83,10 +68,10 @@ class Surface:
     """Loss and accuracy on a grid over a plane of weight space (FGMix paper, section 4.5.2 and Appendix D).
 
     Attributes:
-        values: the grid. Every panel of :data:`PANELS` as ``(y, x)``; ``loss``, ``accuracy`` and
-            ``balanced_accuracy`` as ``(domain, split, y, x)``; ``n`` images as ``(domain, split)``. Losses are
-            in nats, accuracies fractions, x and y weight-space distances. NaN: not evaluated; an infinite loss
-            was evaluated and overflowed.
+        values: the grid. Every panel of :data:`~landscape.surface.panels.PANELS` as ``(y, x)``; ``loss``,
+            ``accuracy`` and ``balanced_accuracy`` as ``(domain, split, y, x)``; ``n`` images as ``(domain, split)``.
+            Losses are in nats, accuracies fractions, x and y weight-space distances. NaN: not evaluated; an infinite
+            loss was evaluated and overflowed.
         marks: anchors and path ends.
         trajectories: the paths, projected.
         about: what was evaluated: data, target, model, seed, counts, angle of the anchors, notes, provenance.
@@ -282,7 +267,7 @@ class Surface:
         """One value a grid point, ``(y, x)``: a panel, or a metric of one domain.
 
         Args:
-            metric: a name of :data:`PANELS`; with `domain`, ``loss``, ``accuracy`` or ``balanced_accuracy``.
+            metric: a name of ``PANELS``; with `domain`, ``loss``, ``accuracy`` or ``balanced_accuracy``.
             domain: the domain.
             split: ``in``, ``out``, or ``all`` (the two pooled over images; not for balanced accuracy).
 
@@ -370,7 +355,7 @@ def empty_values(
     Args:
         x: (nx,) first coordinates.
         y: (ny,) second coordinates.
-        panels: names of :data:`PANELS`.
+        panels: names of :data:`~landscape.surface.panels.PANELS`.
         domains: the D domains.
         n: (D, 2) images per domain and split.
         intervals: panels that come with half of a 95 % interval, as ``half_NAME``.
@@ -383,17 +368,13 @@ def empty_values(
         "split": ("split", np.array(SPLITS, dtype=object), {"long_name": "in: training; out: held out"}),
     }
     variables: dict[str, Any] = {
-        name: (("y", "x"), np.full(flat, np.nan), _words(PANELS[name])) for name in PANELS if name in panels
+        name: (("y", "x"), np.full(flat, np.nan), PANELS[name].attributes) for name in PANELS if name in panels
     }
-    for name, words in METRICS.items():
+    for name, metric in METRICS.items():
         shape = (len(domains), len(SPLITS), *flat)
-        variables[name] = (("domain", "split", "y", "x"), np.full(shape, np.nan), _words(words))
+        variables[name] = (("domain", "split", "y", "x"), np.full(shape, np.nan), metric.attributes)
     for name in intervals:
-        about = {"long_name": f"half of the 95 % interval: {PANELS[name][0]}", "units": PANELS[name][1]}
+        about = PANELS[name].attributes | {"long_name": f"half of the 95 % interval: {PANELS[name].words}"}
         variables[f"half_{name}"] = (("y", "x"), np.full(flat, np.nan), about)
     variables["n"] = (("domain", "split"), np.asarray(n, dtype=np.int64), {"long_name": "images"})
     return xr.Dataset(variables, coords=axes)
-
-
-def _words(words: tuple[str, str]) -> dict[str, str]:
-    return {"long_name": words[0], "units": words[1]}

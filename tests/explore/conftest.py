@@ -17,7 +17,8 @@ from landscape.embedding.embedding import EXTRAPOLATED, INTERPOLATED, ORIGINAL, 
 from landscape.explore.page import write_explorer
 from landscape.flatness.comparison import Flatness
 from landscape.flatness.curve import FlatnessCurve
-from landscape.surface.surface import METRICS, Mark, Surface, empty_values
+from landscape.surface.panels import METRICS
+from landscape.surface.surface import Mark, Surface, empty_values
 from landscape.surface.trajectory import Trajectory
 
 DOMAINS, CLASSES = ("clay", "ink", "mist", "neon"), ("bar", "disc")

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from landscape.config import RunConfig
-from landscape.figures.scale import SCALES
-from landscape.figures.study import Study
+from landscape.figures.machinery.scale import SCALES
+from landscape.figures.machinery.study import Study
 from landscape.training import train
 
 DOMAINS = ("photo", "clipart", "cartoon", "sketch")

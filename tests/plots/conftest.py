@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from landscape.surface.grid import Grid
-from landscape.surface.surface import METRICS, Mark, Surface, empty_values
+from landscape.surface.panels import METRICS
+from landscape.surface.surface import Mark, Surface, empty_values
 from landscape.surface.trajectory import Trajectory
 
 DOMAINS = ("photo", "clipart", "cartoon", "sketch")

@@ -16,9 +16,9 @@ def test_a_heat_map_writes_its_numbers_and_leaves_gaps_white() -> None:
     grid = pd.DataFrame([[41.0, 42.5], [np.nan, 40.0]], index=[1.0, 3.0], columns=[0.01, 0.1])
     ax = plot_grid(grid, title="shapes")
     assert [text.get_text() for text in ax.texts] == ["41.0", "42.5", "40.0"]
-    assert [text.get_position() for text in ax.texts] == [(0, 0), (1, 0), (1, 1)]
-    (image,) = ax.images
-    assert np.ma.getmaskarray(image.get_array()).tolist() == [[False, False], [True, False]]
+    assert [text.get_position() for text in ax.texts] == [(0.5, 0.5), (1.5, 0.5), (1.5, 1.5)]
+    (cells,) = ax.collections
+    assert np.ma.getmaskarray(cells.get_array()).tolist() == [[False, False], [True, False]]
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["0.01", "0.1"]
     assert ax.get_title() == "shapes"
 
@@ -26,7 +26,7 @@ def test_a_heat_map_writes_its_numbers_and_leaves_gaps_white() -> None:
 def test_every_grid_has_its_own_colours() -> None:
     low, high = (pd.DataFrame([[a, a + 1]], index=[1.0], columns=[0.1, 0.3]) for a in (10.0, 80.0))
     figure = plot_grids({"ours": low, "paper": high})
-    assert [ax.images[0].get_clim() for ax in figure.axes] == [(10, 11), (80, 81)]
+    assert [ax.collections[0].get_clim() for ax in figure.axes] == [(10, 11), (80, 81)]
     assert figure.get_size_inches()[0] == theme.PAGE
 
 
@@ -70,7 +70,8 @@ def test_auc_rows_show_every_seed_and_chance() -> None:
     mean = SimpleNamespace(value=0.5, low=0.4, high=0.6)
     kinds = dict.fromkeys("abcd", "words")
     ax = plot_auc(table, "within", dict.fromkeys("abcd", mean), kinds)
-    dots = [line for line in ax.lines if line.get_marker() == "o"]
-    assert [len(line.get_xdata()) for line in dots] == [2] * 4
+    assert [len(dots.get_offsets()) for dots in ax.collections] == [2] * 4
+    values = [float(x) for dots in ax.collections for x, _ in dots.get_offsets()]
+    assert values == pytest.approx(np.linspace(0.1, 0.8, 8))
     assert ax.get_xlim() == (0, 1)
     assert any(list(line.get_xdata()) == [0.5, 0.5] for line in ax.lines)

@@ -9,14 +9,14 @@ from matplotlib.patches import FancyBboxPatch
 from matplotlib.text import Text
 
 from landscape import toy
-from landscape.figures import fig3
-from landscape.figures.anatomy import Anatomy
-from landscape.figures.plane import WAYS, Setting, simulate
+from landscape.figures.numbers.anatomy import Anatomy
 from landscape.plots import theme
+from landscape.plots.fig1 import plot_plane
 from landscape.plots.fig2 import plot_fig2
 from landscape.plots.fig3 import plot_fig3
 from landscape.plots.fig7 import plot_fig7
-from landscape.plots.plane import plot_plane
+from landscape.toy.planar_domains import WAYS, Setting, simulate
+from landscape.toy.three_losses import three_losses
 
 
 def drawn(figure: Figure) -> Figure:
@@ -113,7 +113,7 @@ def test_the_schematic_writes_what_it_was_given() -> None:
 
 
 def test_figure_3_marks_where_extrapolation_begins() -> None:
-    result = fig3.toy()
+    result = three_losses()
     figure = drawn(plot_fig3(result))
     check_legible(figure)
     assert len(figure.axes) == 3
