@@ -1,18 +1,14 @@
 """What a run keeps of its trajectory: checkpoints, each with its evaluation."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from landscape.algorithms import ERM
 from landscape.checkpoint import Checkpoint
-from landscape.data import Task, augmented_pixels, normalise
+from landscape.data import Task, augmented_pixels
 from landscape.evaluation import Evaluator, scores
-from landscape.models import Network
-from landscape.seeding import torch_seed
 from landscape.training.averaging import WeightAverage
 from landscape.training.run import Kind, Run
 
@@ -53,9 +49,7 @@ class Recorder:
         raw = self._save(step, "raw", self.algorithm.network)
         if self.average.count:
             if self.algorithm.network.batch_norm == "train":
-                # Dropout is on in these passes and draws from the global generator.
-                with torch_seed(self.run.config.seed, "evaluation", step):
-                    self.average.recompute_batch_norm(training_batches(self.task, self.algorithm.network))
+                self.average.recompute_batch_norm(self.task)
             self._save(step, "swa", self.average.network)
         return raw
 
@@ -108,12 +102,3 @@ def task_scores(loss: np.ndarray, correct: np.ndarray, task: Task, rows: np.ndar
         result["target_seen"] = part((domain == target) & seen[rows])
         result["target_unseen"] = part((domain == target) & ~seen[rows])
     return result
-
-
-def training_batches(task: Task, network: Network) -> Iterator[Tensor]:
-    """Source training images in order, normalised, for batch-norm statistics."""
-    device = next(network.parameters()).device
-    rows = task.source_rows("in")
-    for start in range(0, len(rows), 64):
-        pixels = task.images.pixels[rows[start : start + 64]]
-        yield normalise(pixels, network.mean, network.std).to(device)
