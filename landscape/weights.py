@@ -7,7 +7,9 @@ Dot products are accumulated in float64 (a float32 sum over 25 million products 
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -106,3 +108,52 @@ def load_weights(model: nn.Module, weights: Weights) -> None:
     with torch.no_grad():
         for name, parameter in parameters.items():
             parameter.copy_(weights[name])
+
+
+@dataclass(frozen=True)
+class Lent:
+    """What :func:`borrowed` keeps of a module.
+
+    Attributes:
+        weights: a copy of its parameters as they came, on their device; empty where values are not kept.
+        put_back: writes parameters and buffers back as they came, for use within the block.
+    """
+
+    weights: Weights
+    put_back: Callable[[], None]
+
+
+@contextmanager
+def borrowed(model: nn.Module, *, values: bool = True) -> Iterator[Lent]:
+    """Lend a module out in evaluation mode and take it back as it was, however the block ends.
+
+    As they were are: weights and buffers, in their own memory layout, what requires a gradient, and the mode of every
+    part.
+
+    Args:
+        model: any module; a parameter that several parts share is one.
+        values: keep a copy of weights and buffers, too; a block that writes none of them needs no copy.
+    """
+    parts = [(part, part.training, dict(part._buffers)) for part in model.modules()]
+    trained = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
+    kept = [(each, each.data, each.detach().clone()) for each in (*model.parameters(), *model.buffers()) if values]
+    weights = {name: own for (name, _), (_, _, own) in zip(model.named_parameters(), kept, strict=False)}
+
+    @torch.no_grad()
+    def put_back() -> None:
+        for part, _, buffers in parts:
+            part._buffers.update(buffers)  # a forward pass may have put another tensor in a buffer's place
+        for tensor, memory, own in kept:
+            tensor.data = memory  # or moved it into another layout
+            tensor.copy_(own)
+
+    try:
+        model.eval()
+        yield Lent(weights, put_back)
+    finally:
+        put_back()
+        model.train(parts[0][1])  # a module of the user's may do more than set flags
+        for part, training, _ in parts:
+            part.training = training
+        for parameter, flag in trained:
+            parameter.requires_grad_(flag)

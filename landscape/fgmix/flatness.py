@@ -27,8 +27,9 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from landscape.errors import InputError
-from landscape.fgmix.gradients import evaluation_mode, has_closed_form
+from landscape.fgmix.gradients import has_closed_form
 from landscape.fgmix.mixing import mix_codes
+from landscape.weights import borrowed
 
 Difference = Literal["signed", "squared", "absolute"]
 FlatData = Literal["pooled", "generated"]
@@ -274,7 +275,7 @@ def _explicit(
     count = 0
     value = codes.new_zeros(())
     slope = torch.zeros_like(leaf)
-    with evaluation_mode(classifier):
+    with borrowed(classifier, values=False):
         for chunk in chunks:
             with torch.no_grad():
                 originals = changes(chunk, codes, labels)

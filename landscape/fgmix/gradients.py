@@ -7,14 +7,14 @@ closed form of rank one, which is never multiplied out; any other classifier goe
 The flat layout is that of ``torch.nn.utils.parameters_to_vector(classifier.parameters())``.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
+
+from landscape.weights import borrowed
 
 
 @dataclass(frozen=True)
@@ -76,18 +76,6 @@ def has_closed_form(classifier: nn.Module) -> bool:
     return type(classifier) is nn.Linear and classifier.bias is not None
 
 
-@contextmanager
-def evaluation_mode(module: nn.Module) -> Iterator[None]:
-    """Run a block with `module` in eval mode and put the mode of every part of it back afterwards."""
-    modes = [(part, part.training) for part in module.modules()]
-    module.eval()
-    try:
-        yield
-    finally:
-        for part, training in modes:
-            part.training = training
-
-
 def linear_gradients(classifier: nn.Linear, codes: Tensor, labels: Tensor) -> LinearGradients:
     """Per-example gradients of the cross entropy of a linear classifier, in closed form.
 
@@ -128,7 +116,7 @@ def dense_gradients(classifier: nn.Module, codes: Tensor, labels: Tensor) -> Ten
         logits = functional_call(classifier, parameters, (code.unsqueeze(0),))
         return F.cross_entropy(logits, label.unsqueeze(0))
 
-    with evaluation_mode(classifier):
+    with borrowed(classifier, values=False):
         per_example = vmap(grad(loss), in_dims=(None, 0, 0))(parameters, codes.detach(), labels)
     return torch.cat([per_example[name].flatten(1) for name in parameters], dim=1).detach()
 
