@@ -7,6 +7,7 @@ from landscape.figures.latent import count_words, labelled, mixed_codes_of, verd
 from landscape.figures.product import Product
 from landscape.figures.seeds import over_seeds, range_over_seeds
 from landscape.figures.study import Study
+from landscape.intervals import share_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,13 +66,12 @@ def shares_table(found: "dict[Key, Embedding]") -> "pd.DataFrame":
     The interval is the exact binomial one over codes; ``reach`` is the mean sum of the negative weights.
     """
     import pandas as pd
-    from scipy.stats import binomtest
 
     rows = []
     for (target, seed), embedding in found.items():
         codes = len(embedding.mixed(_OWN))
         share = embedding.extrapolated(_OWN)
-        ends = binomtest(round(share * codes), codes).proportion_ci(method="exact")
+        ends = share_of(round(share * codes), codes, method="exact")
         row = {"data": embedding.about["data"], "target": target, "seed": str(seed), "codes": codes, "share": share}
         rows.append(row | {"low": ends.low, "high": ends.high, "reach": embedding.about["reach"][_OWN]})
     rows.append({"data": "PACS (the paper; other data)", "target": "sketch", "seed": "n/a", "share": PUBLISHED})

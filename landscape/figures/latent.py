@@ -104,7 +104,7 @@ def verdicts(table: "pd.DataFrame", by: Sequence[str], value: str = "difference"
     found = {}
     for name, group in table.groupby(list(by), sort=False):
         row = group.iloc[0]
-        one = Mean(row[value], float("nan"), row["low"], row["high"], int(row["n"]), "images")
+        one = Mean(row[value], row["low"], row["high"], int(row["n"]), "images")
         found[name] = verdict(Mean.of(group[value].to_numpy(dtype=float)) if several else one)
     return found
 
