@@ -258,7 +258,11 @@ def _chunk(width: int) -> int:
 
 
 def _random_directions(classifier: nn.Module, pairs: int, like: Tensor, generator: torch.Generator) -> Iterator[Tensor]:
-    """Unit directions in the classifier's parameter space, both signs of each, a chunk at a time."""
+    """Unit directions in the classifier's parameter space, both signs of each.
+
+    Yields:
+        (2 J', P), a chunk at a time.
+    """
     width = sum(parameter.numel() for parameter in classifier.parameters())
     step = max(1, _chunk(width) // 2)
     for start in range(0, pairs, step):

@@ -227,5 +227,5 @@ def test_files_that_are_none_are_refused(tmp_path) -> None:
 def test_public_names_load_when_they_are_asked_for() -> None:
     assert package.Association is Association
     assert set(package.__all__) <= set(dir(package))
-    with pytest.raises(AttributeError, match="No landscape.correlation attribute nothing"):
+    with pytest.raises(AttributeError, match=r"No landscape\.correlation attribute nothing"):
         package.nothing  # noqa: B018
