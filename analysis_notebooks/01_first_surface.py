@@ -109,12 +109,12 @@ print(f"the plane gives back its three anchors, on each of {len(rows)} target im
 # is a bootstrap over these images: it says what more images of this kind would change, and nothing about other seeds.
 
 # %%
-from landscape.evaluation.paired import paired_difference
+from landscape.intervals import paired_difference
 
 difference = paired_difference(correct[1], correct[2])
 low, high = difference.low, difference.high
 verdict = "supported" if low > 0 else "not supported" if high < 0 else "undecided"
 print("claim: FGMix + SWA ends at a higher accuracy on the target domain than ERM + SWA")
 print(f"ERM + SWA {correct[1].mean():.3f}, FGMix + SWA {correct[2].mean():.3f}, n = {difference.n} target images")
-print(f"difference {difference.mean:+.3f}, 95 % interval over images [{low:+.3f}, {high:+.3f}]")
+print(f"difference {difference.value:+.3f}, 95 % interval over images [{low:+.3f}, {high:+.3f}]")
 print(f"verdict: {verdict}, for these two runs (one seed each; a method is judged over several seeds and targets)")

@@ -69,7 +69,7 @@ print(f"{pair.name}: Spearman's rho of score and cosine, from scores that give t
 for c in (-1, -0.1, 0, 0.1, 1):
     h = c * np.log(pair.norms)  # one h(g) of many: the logarithm of the gradient's norm
     shifted = Association.of(pair.score + h[:, 0] + (n - 1) * h[:, 1], pair.cosine)
-    print(f"  h = {c:+4.1f} log|g|   rho = {shifted.pairs[0].rho.rho:+.2f}")
+    print(f"  h = {c:+4.1f} log|g|   rho = {shifted.pairs[0].rho.value:+.2f}")
 
 # %% [markdown]
 # What the weights do determine is the score of an image *within its group*, $s_i$ minus the group's mean. That is the
@@ -93,12 +93,12 @@ table.set_index(["statistic", "where"])[["rho", "95 % interval", "untrained, 95 
 
 # %%
 within, place = association.groups.within, association.places("within")[0]
-assert np.isclose(association.mean, np.mean([pair.rho.rho for pair in association.pairs]))
+assert np.isclose(association.mean, np.mean([pair.rho.value for pair in association.pairs]))
 supported, refuted = within.low > 0 and place.p_greater < 0.05, within.high < 0
 verdict = "supported" if supported else "not supported" if refuted else "undecided"
 print("claim: the learned score rises with the cosine of the gradients")
 print(f"plain rho: mean {association.mean:+.2f} over {len(association.pairs)} pairs of domains (not identified)")
-print(f"within groups: {within.rho:+.2f}, 95 % interval over {len(association.groups)} groups ", end="")
+print(f"within groups: {within.value:+.2f}, 95 % interval over {len(association.groups)} groups ", end="")
 print(f"[{within.low:+.2f}, {within.high:+.2f}]")
 print(f"among {place.n} untrained scores ([{place.low:+.2f}, {place.high:+.2f}]): p = {place.p_greater:.2f}")
 steps = association.about["policy_steps"]

@@ -6,7 +6,7 @@ Every part is kept: a second call finds everything done, an interrupted one goes
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,7 +93,7 @@ def table(runs: dict[str, "Run"], task: "Task") -> tuple[list[dict[str, Any]], l
     from landscape.checkpoint import Checkpoint
     from landscape.config import DISPLAY_NAMES
     from landscape.evaluation import Evaluator, scores
-    from landscape.evaluation.paired import paired_difference
+    from landscape.intervals import paired_difference
     from landscape.training.engine import initial_network
 
     seen = task.seen()
@@ -119,7 +119,9 @@ def table(runs: dict[str, "Run"], task: "Task") -> tuple[list[dict[str, Any]], l
     pairs = []
     for average in ("", " + SWA"):
         first, second = f"ERM{average}", f"FGMix{average}"
-        pairs.append({"first": first, "second": second, **asdict(paired_difference(correct[first], correct[second]))})
+        gain = paired_difference(correct[first], correct[second])
+        numbers = {"mean": gain.value, "low": gain.low, "high": gain.high, "n": gain.n}
+        pairs.append({"first": first, "second": second, **numbers})
     return rows, pairs
 
 

@@ -22,7 +22,7 @@ PACKAGE = ROOT / "landscape"
 # A module imports only from those before it, or from its own part of the package.
 FLOORS = (
     ("errors", "seeding", "storage", "config", "command", "overrides"),
-    ("weights", "hardware", "checkpoint", "result_file"),
+    ("intervals", "weights", "hardware", "checkpoint", "result_file"),
     ("data", "models", "evaluation"),
     ("fgmix", "algorithms", "training", "train", "mixture", "opened"),
     ("flatness", "surface", "embedding", "correlation", "reference", "toy"),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from landscape.errors import InputError
-from landscape.weights import Combination, combine, dot, load_weights, norm, size, subtract, weights_of
+from landscape.weights import Combination, borrowed, combine, dot, load_weights, norm, size, subtract, weights_of
 
 NAMES = {"conv.weight": (4, 3, 2, 2), "conv.bias": (4,), "scale": ()}
 
@@ -132,3 +132,74 @@ def test_a_shape_that_would_be_broadcast_is_refused_and_nothing_is_written() -> 
     with pytest.raises(InputError, match=r"no weights for '2\.bias'"):
         load_weights(network, wrong)
     assert all(torch.equal(tensor, before[name]) for name, tensor in weights_of(network).items())
+
+
+class Owned(nn.Module):
+    """Parts in different modes, one of them frozen, a shared parameter, and a buffer that is replaced, not written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)
+        self.norm = nn.BatchNorm2d(4).eval()
+        self.head, self.tied = nn.Linear(4, 4), nn.Linear(4, 4)
+        self.tied.weight = self.head.weight
+        self.head.bias.requires_grad_(False)
+        self.register_buffer("calls", torch.zeros(()))
+        self.told: list[bool] = []
+
+    def train(self, mode: bool = True) -> "Owned":
+        self.told.append(mode)
+        return super().train(mode)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.calls = self.calls + 1
+        return self.tied(self.head(self.norm(self.conv(x)).mean((2, 3))))
+
+
+def state(module: nn.Module) -> list[object]:
+    tensors = [*module.parameters(), *module.buffers()]
+    facts = [(id(each), each.data_ptr(), each.stride(), each.dtype, each.requires_grad) for each in tensors]
+    return [facts, [each.tolist() for each in tensors], [part.training for part in module.modules()]]
+
+
+@pytest.mark.parametrize("error", [None, RuntimeError("broken"), KeyboardInterrupt()])
+def test_a_borrowed_module_comes_back(error: BaseException | None) -> None:
+    module = Owned()
+    before, x = state(module), torch.randn(5, 3, 6, 6)
+
+    def use() -> None:
+        with borrowed(module) as lent:
+            assert not any(part.training for part in module.modules())
+            assert list(lent.weights) == [name for name, _ in module.named_parameters()]
+            for _ in range(2):
+                module.train().requires_grad_(True)
+                module(x)  # updates running statistics, too
+                load_weights(module, {name: 2 * tensor for name, tensor in lent.weights.items()})
+                module.to(memory_format=torch.channels_last).double()
+                assert state(module)[:2] != before[:2]
+                lent.put_back()
+                assert state(module)[1] == before[1]
+            module.conv.to(memory_format=torch.contiguous_format)
+            if error is not None:
+                raise error
+
+    if error is None:
+        use()
+    else:
+        with pytest.raises(type(error)):
+            use()
+    assert state(module) == before
+    assert module.tied.weight is module.head.weight
+    assert module.told == [False, True, True, True]
+
+
+def test_without_values_only_the_modes_come_back() -> None:
+    module = Owned()
+    before = state(module)
+    with borrowed(module, values=False) as lent:
+        assert not lent.weights
+        module.train().requires_grad_(True)
+    assert state(module) == before
+    with borrowed(module, values=False), torch.no_grad():
+        module.conv.bias.fill_(7.0)
+    assert module.conv.bias.tolist() == [7.0] * 4

@@ -9,16 +9,17 @@ No torch in here: a stored result opens and redraws without it.
 
 import html
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from landscape.correlation.identifiability import Place, Untrained
-from landscape.correlation.rank import Estimate
+from landscape.correlation.rank import numbers_of
 from landscape.correlation.samples import DomainPair, GroupScores
 from landscape.errors import InputError
+from landscape.intervals import Interval
 from landscape.result_file import ResultFile
 from landscape.seeding import numpy_generator
 
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 FORMAT = 1
 _FILE = ResultFile("an association", "association", FORMAT, "python -m landscape.correlation")
 Statistic = Literal["rho", "partial", "mean", "within"]
-_ESTIMATE = [each.name for each in fields(Estimate)]
 
 
 @dataclass(frozen=True)
@@ -182,15 +182,15 @@ class Association:
     @property
     def mean(self) -> float:
         """Mean of rho over the ordered pairs of domains."""
-        return float(np.mean([pair.rho.rho for pair in self.pairs]))
+        return float(np.mean([pair.rho.value for pair in self.pairs]))
 
     def observed(self, statistic: Statistic) -> np.ndarray:
         """The statistic of the trained score: (P,) for ``rho`` and ``partial``, (1,) for ``mean`` and ``within``."""
         if statistic == "mean":
             return np.array([self.mean])
         if statistic == "within":
-            return np.array([self.groups.within.rho if self.groups else np.nan])
-        return np.array([getattr(pair, statistic).rho for pair in self.pairs])
+            return np.array([self.groups.within.value if self.groups else np.nan])
+        return np.array([getattr(pair, statistic).value for pair in self.pairs])
 
     def of_untrained(self, statistic: Statistic, *, start: bool = False) -> np.ndarray:
         """The statistic of each untrained score: (K, P) or (K, 1).
@@ -248,7 +248,7 @@ class Association:
                 for pair, one, place in zip(self.pairs, estimates, self.places(kind), strict=True)
             ]
         if self.untrained is not None:
-            only = Estimate(self.mean, np.nan, np.nan, np.nan, sum(map(len, self.pairs)))
+            only = Interval(self.mean, n=sum(map(len, self.pairs)))
             rows.append(
                 _summary_row("mean of rho", f"{len(self.pairs)} pairs of domains", only, self.places("mean")[0])
             )
@@ -289,11 +289,11 @@ class Association:
             return from_dataset(stored, about["about"])
 
 
-def _summary_row(statistic: str, where: str, one: Estimate, place: Place) -> dict[str, Any]:
+def _summary_row(statistic: str, where: str, one: Interval, place: Place) -> dict[str, Any]:
     return {
         "statistic": statistic,
         "where": where,
-        **{name: getattr(one, name) for name in _ESTIMATE},
+        **numbers_of(one),
         "untrained_low": place.low,
         "untrained_high": place.high,
         "p_greater": place.p_greater,

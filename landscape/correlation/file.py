@@ -8,8 +8,9 @@ import xarray as xr
 
 from landscape.correlation.association import Association
 from landscape.correlation.identifiability import Untrained
-from landscape.correlation.rank import Estimate
+from landscape.correlation.rank import numbers_of
 from landscape.correlation.samples import DomainPair, GroupScores
+from landscape.intervals import Interval
 
 _NUMBERS = ("rho", "low", "high", "p", "n")
 
@@ -90,18 +91,18 @@ def _joined(pairs: tuple[DomainPair, ...], name: str) -> np.ndarray:
     return np.concatenate([getattr(pair, name) for pair in pairs])
 
 
-def _estimates(kind: str, words: str, axes: tuple[str, ...], estimates: list[Estimate]) -> dict[str, Any]:
+def _estimates(kind: str, words: str, axes: tuple[str, ...], estimates: list[Interval]) -> dict[str, Any]:
     """One variable a number; a statistic of the whole has no axis."""
     variables = {}
     for number in _NUMBERS:
-        values = np.array([getattr(one, number) for one in estimates])
+        values = np.array([numbers_of(one)[number] for one in estimates])
         variables[_key(kind, number)] = (axes, values if axes else values[0], _named(f"{words}: {number}"))
     return variables
 
 
-def _estimate(stored: xr.Dataset, kind: str, index: Any) -> Estimate:
-    numbers = {number: stored[_key(kind, number)].values[index].item() for number in _NUMBERS}
-    return Estimate(**{**numbers, "n": int(numbers["n"])})
+def _estimate(stored: xr.Dataset, kind: str, index: Any) -> Interval:
+    rho, low, high, p, n = (stored[_key(kind, number)].values[index].item() for number in _NUMBERS)
+    return Interval(rho, low, high, int(n), "members" if kind == "within" else "pairs", p=p)
 
 
 def _key(kind: str, number: str) -> str:

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from landscape.correlation.rank import Estimate, interval, nothing, spearman
+from landscape.correlation.rank import nothing, spearman
+from landscape.intervals import Interval, bca
 
 # Fewer untrained scores cannot place an observed value.
 FEWEST_UNTRAINED = 30
@@ -51,7 +52,7 @@ def within_groups(
     resamples: int,
     permutations: int,
     generator: np.random.Generator,
-) -> Estimate:
+) -> Interval:
     """Spearman's rho of centred scores over all members of all groups, with the group as the unit.
 
     The members of a group are not independent (their centred scores sum to 0): the bootstrap draws whole groups, and
@@ -80,7 +81,7 @@ def within_groups(
     rho = float(at(np.arange(groups)))
     if np.isnan(rho):
         return nothing(groups * members)
-    low, high = interval(at, groups, resamples=resamples, generator=generator)
+    low, high = bca(at, groups, resamples=resamples, generator=generator)
     extreme, left = 0, permutations
     while left:
         count = min(left, max(1, _BATCH // score.size))
@@ -89,7 +90,7 @@ def within_groups(
         # A rounding error must not turn the identity permutation into one that is less extreme.
         extreme += int((np.abs(spearman(_joined(shuffled), cosine.ravel())) >= abs(rho) - 1e-12).sum())
         left -= count
-    return Estimate(rho, low, high, (1 + extreme) / (1 + permutations), groups * members)
+    return Interval(rho, low, high, groups * members, "members", p=(1 + extreme) / (1 + permutations))
 
 
 def _joined(values: np.ndarray) -> np.ndarray:

@@ -1,39 +1,22 @@
 """Rank correlations with their intervals and p-values: Spearman's rho, and rho given other variables."""
 
-import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import numpy as np
 from scipy import stats
 
-LEVEL = 0.95
+from landscape.intervals import Interval, bca
+
 # Fewer points have a rho, but no interval and no p that mean anything.
 FEWEST = 4
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """A rank correlation as it is reported.
-
-    Attributes:
-        rho: the coefficient, within [-1, 1]; NaN where a variable is constant.
-        low: lower end of the 95 % bootstrap interval.
-        high: upper end.
-        p: two-sided p-value of "no association".
-        n: observations.
-    """
-
-    rho: float
-    low: float
-    high: float
-    p: float
-    n: int
+def numbers_of(one: Interval) -> dict[str, float]:
+    """A coefficient, its interval, p and n under the names that files and tables give them."""
+    return {"rho": one.value, "low": one.low, "high": one.high, "p": one.p, "n": one.n}
 
 
-def nothing(n: int) -> Estimate:
+def nothing(n: int) -> Interval:
     """The estimate where there is nothing to estimate from."""
-    return Estimate(np.nan, np.nan, np.nan, np.nan, n)
+    return Interval(np.nan, n=n, unit="pairs")
 
 
 def spearman(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -87,7 +70,7 @@ def estimate(
     given: np.ndarray | None = None,
     resamples: int,
     generator: np.random.Generator,
-) -> Estimate:
+) -> Interval:
     """Spearman's rho of n independent pairs, or the partial one, with interval and p.
 
     The interval is the bias-corrected and accelerated bootstrap over the pairs; p comes from Student's t with
@@ -111,47 +94,10 @@ def estimate(
     rho = float(at(np.arange(n))) if n > 1 else np.nan
     free = n - 2 - (0 if given is None else len(given))
     if n < FEWEST or free < 1 or np.isnan(rho):
-        return Estimate(rho, np.nan, np.nan, np.nan, n)
-    low, high = interval(at, n, resamples=resamples, generator=generator)
+        return Interval(rho, n=n, unit="pairs")
+    low, high = bca(at, n, resamples=resamples, generator=generator)
     t = rho * np.sqrt(free / max((1 - rho) * (1 + rho), 1e-300))
-    return Estimate(rho, low, high, float(2 * stats.t.sf(abs(t), free)), n)
-
-
-def interval(
-    statistic: Callable[..., np.ndarray], units: int, *, resamples: int, generator: np.random.Generator
-) -> tuple[float, float]:
-    """A 95 % bootstrap interval (BCa) of a statistic over exchangeable units.
-
-    Args:
-        statistic: from unit indices (..., units) to values (...); NaN where it is undefined.
-        units: how many there are: pairs, or groups of pairs that stay together.
-        resamples: bootstrap samples.
-        generator: their source.
-
-    Returns:
-        Its ends; where BCa is undefined (a resample has no value, or all have one) those of the percentiles.
-    """
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        # scipy warns of a degenerate distribution, for which the percentiles below are the answer.
-        warnings.simplefilter("ignore")
-        found = stats.bootstrap(
-            (np.arange(units),),
-            statistic,
-            vectorized=True,
-            axis=-1,
-            n_resamples=resamples,
-            batch=max(1, 2**21 // units),
-            confidence_level=LEVEL,
-            method="BCa",
-            rng=generator,
-        )
-    ends = np.array([found.confidence_interval.low, found.confidence_interval.high], dtype=float)
-    if np.isnan(ends).any():
-        known = found.bootstrap_distribution[~np.isnan(found.bootstrap_distribution)]
-        if len(known) == 0:
-            return np.nan, np.nan
-        ends = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(ends[0]), float(ends[1])
+    return Interval(rho, low, high, n, "pairs", p=float(2 * stats.t.sf(abs(t), free)))
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:

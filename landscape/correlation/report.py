@@ -4,7 +4,7 @@ import numpy as np
 
 from landscape.correlation.association import Association
 from landscape.correlation.identifiability import Place, ambiguity
-from landscape.correlation.rank import Estimate
+from landscape.intervals import Interval
 
 
 def headline(association: Association) -> str:
@@ -38,7 +38,7 @@ def report(association: Association) -> str:
         for pair, place in zip(association.pairs, association.places(kind), strict=True):
             lines.append(_row(pair.name, width, getattr(pair, kind), place if compared else None))
         if kind == "rho" and compared:
-            only = Estimate(association.mean, np.nan, np.nan, np.nan, sum(map(len, association.pairs)))
+            only = Interval(association.mean, n=sum(map(len, association.pairs)))
             lines.append(_row("mean of rho", width, only, association.places("mean")[0]))
     if association.groups is not None:
         lines.append("centred within groups, against variant C's scores")
@@ -71,13 +71,13 @@ def reading(association: Association) -> list[str]:
 
 
 def _any(association: Association) -> bool:
-    return any(not np.isnan(pair.partial.rho) for pair in association.pairs)
+    return any(not np.isnan(pair.partial.value) for pair in association.pairs)
 
 
-def _row(name: str, width: int, one: Estimate, place: Place | None) -> str:
+def _row(name: str, width: int, one: Interval, place: Place | None) -> str:
     interval = "" if np.isnan(one.low) else f"[{one.low:+.2f}, {one.high:+.2f}]"
     p = "" if np.isnan(one.p) else f"{one.p:.2g}"
-    rho = "undefined" if np.isnan(one.rho) else f"{one.rho:+.3f}"
+    rho = "undefined" if np.isnan(one.value) else f"{one.value:+.3f}"
     line = f"{name:{width}}{rho:>8}{interval:>18}{p:>10}{one.n:>6}"
     if place is None or np.isnan(place.low):
         return line.rstrip()

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from landscape.correlation.rank import Estimate, estimate, nothing
+from landscape.correlation.rank import estimate, nothing
+from landscape.intervals import Interval
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,8 @@ class DomainPair:
     norms: np.ndarray
     labels: np.ndarray
     rows: np.ndarray
-    rho: Estimate
-    partial: Estimate
+    rho: Interval
+    partial: Interval
 
     @classmethod
     def correlated(
@@ -79,7 +80,7 @@ class GroupScores:
     cosine: np.ndarray
     labels: np.ndarray
     rows: np.ndarray
-    within: Estimate
+    within: Interval
 
     def __len__(self) -> int:
         return len(self.score)

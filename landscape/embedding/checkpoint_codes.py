@@ -102,7 +102,8 @@ def choose_rows(task: Task, recipe: Recipe) -> np.ndarray:
     cell = (images.domain * len(images.classes) + images.labels) * 2 + np.asarray(task.split.held_out)
     shuffled = generator.permutation(len(images))
     shuffled = shuffled[np.argsort(cell[shuffled], kind="stable")]
-    # Every (total / count)-th image of the images sorted by cell.
+    # Every (total / count)-th image of the images sorted by cell: as many as asked for, where rounding the share of
+    # each cell (landscape.data.strata) would give a few more or fewer.
     picked = shuffled[np.linspace(0, len(images) - 1, recipe.images).round().astype(int)]
     return np.unique(picked)
 

@@ -15,6 +15,7 @@ from landscape.fgmix import anchored_groups
 from landscape.fgmix.mixing import dirichlet_weights
 from landscape.models.own import is_split
 from landscape.seeding import numpy_generator
+from landscape.weights import borrowed
 
 Names = Sequence[Any] | np.ndarray | Tensor
 _ABOUT: Mapping[str, Any] = {"data": "own codes", "model": "own network", "names": "own codes", "seeds": []}
@@ -177,7 +178,6 @@ class Codes:
                 "these two attributes, or give the codes themselves: Codes.of(codes, labels, domains, target=...)."
             )
         device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
-        modes = {module: module.training for module in network.modules()}
         seen: list[Tensor] = []
         labels: list[Any] = []
         domains: list[Any] = []
@@ -187,19 +187,13 @@ class Codes:
 
         assert isinstance(network.classifier, nn.Module)
         handle = network.classifier.register_forward_pre_hook(see)
-        try:
-            network.eval()
-            with torch.no_grad():
-                for batch in loader:
-                    if not isinstance(batch, list | tuple) or len(batch) != 3:
-                        raise InputError("the loader's batches are expected to be (images, labels, domains).")
-                    network(batch[0].to(device))
-                    labels += list(_array(batch[1]))
-                    domains += list(_array(batch[2]))
-        finally:
-            handle.remove()
-            for module, mode in modes.items():
-                module.training = mode
+        with borrowed(network), handle, torch.no_grad():
+            for batch in loader:
+                if not isinstance(batch, list | tuple) or len(batch) != 3:
+                    raise InputError("the loader's batches are expected to be (images, labels, domains).")
+                network(batch[0].to(device))
+                labels += list(_array(batch[1]))
+                domains += list(_array(batch[2]))
         if not seen:
             raise InputError("the loader gave no batch; expected at least one.")
         about = {"model": type(network).__name__, "names": type(network).__name__, "data": "own data"}

@@ -8,11 +8,12 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from landscape.embedding.codes import Codes
-from landscape.embedding.estimate import Estimate, difference_interval, mean_interval
+from landscape.embedding.estimate import Estimate
 from landscape.embedding.hull import in_hull, separates, separation
 from landscape.embedding.mixed import Mixed, matched_control
 from landscape.embedding.projection import Projection
 from landscape.embedding.recipe import Recipe
+from landscape.intervals import Interval, bootstrap_difference, bootstrap_mean
 from landscape.seeding import numpy_generator
 from landscape.storage import Journal, digest
 
@@ -258,19 +259,20 @@ def _estimates(
                     difference = columns[mixed.name] - columns[name]
                     gains.setdefault(f"{mixed.name} - control", {})[query] = _known(difference)
             for name, column in columns.items():
-                yield Estimate(measure, query, name, d, *_interval(column, recipe, share), len(_known(column)))
+                yield Estimate.of(measure, query, name, d, _interval(column, recipe, share))
         for name, by_query in gains.items():
             for query, known in by_query.items():
-                yield Estimate(measure, query, name, d, *_interval(known, recipe, share, signed=True), len(known))
+                yield Estimate.of(measure, query, name, d, _interval(known, recipe, share, signed=True))
             if HELD_OUT in by_query:
                 one, other = by_query[TARGET], by_query[HELD_OUT]
                 resamples = recipe.resamples
-                gap = difference_interval(one, other, _resampler(recipe), resamples=resamples, share=share)
-                yield Estimate(measure, GAP, name, d, *gap, len(one) + len(other))
+                gap = bootstrap_difference(one, other, _resampler(recipe), resamples=resamples, shares=share)
+                yield Estimate.of(measure, GAP, name, d, gap)
 
 
-def _interval(values: np.ndarray, recipe: Recipe, share: bool, *, signed: bool = False) -> tuple[float, float, float]:
-    return mean_interval(_known(values), _resampler(recipe), resamples=recipe.resamples, share=share, signed=signed)
+def _interval(values: np.ndarray, recipe: Recipe, share: bool, *, signed: bool = False) -> Interval:
+    known, resampler = _known(values), _resampler(recipe)
+    return bootstrap_mean(known, resampler, resamples=recipe.resamples, shares=share, signed=signed)
 
 
 def _resampler(recipe: Recipe) -> np.random.Generator:

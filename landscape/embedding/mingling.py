@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from landscape.embedding.estimate import Estimate, mean_interval
+from landscape.embedding.estimate import Estimate
 from landscape.embedding.recipe import Recipe
 from landscape.errors import InputError
+from landscape.intervals import bootstrap_mean
 from landscape.seeding import numpy_generator
 
 if TYPE_CHECKING:
@@ -98,8 +99,8 @@ def mingle(codes: "Codes", recipe: Recipe) -> tuple[dict[str, np.ndarray], list[
             if not len(known):
                 continue
             reference = float(np.nanmean(shuffled)) if measure == "domain entropy" else float("nan")
-            interval = mean_interval(known, generator, resamples=recipe.resamples)
-            estimates.append(Estimate(measure, "images", scope, own.shape[1], *interval, len(known), reference))
+            mean = bootstrap_mean(known, generator, resamples=recipe.resamples)
+            estimates.append(Estimate.of(measure, "images", scope, own.shape[1], mean, reference))
             scores[score_name(measure, scope)] = np.full(len(codes), np.nan)
             scores[score_name(measure, scope)][rows] = values
     return scores, estimates
@@ -129,10 +130,9 @@ def compare(embeddings: "Sequence[Embedding]", *, resamples: int = 2000, random_
                 continue
             difference = other.scores[name] - first.scores[name]
             difference = difference[~np.isnan(difference)]
-            interval = mean_interval(difference, generator, resamples=resamples)
+            found = bootstrap_mean(difference, generator, resamples=resamples)
             query = f"{other.name} - {first.name}"
-            dimension = other.codes.shape[1]
-            estimates.append(Estimate(known.measure, query, known.pool, dimension, *interval, len(difference)))
+            estimates.append(Estimate.of(known.measure, query, known.pool, other.codes.shape[1], found))
     return estimates
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from sklearn.decomposition import PCA
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,19 +22,19 @@ class Projection:
 
     @classmethod
     def fit(cls, codes: np.ndarray, dimensions: int) -> "Projection":
-        """Principal components of codes (N, D), as many as `dimensions` if the codes span them."""
-        centred = codes.astype(np.float64)
-        mean = centred.mean(0)
-        centred -= mean
-        variances, vectors = np.linalg.eigh(centred.T @ centred / len(codes))
-        variances, vectors = variances[::-1].clip(min=0.0), vectors[:, ::-1]
-        rank = int((variances > variances[0] * 1e-12).sum())
-        kept = min(dimensions, rank)
-        # An eigenvector's sign is arbitrary: the largest entry is positive.
-        axes = vectors[:, :kept]
-        axes = axes * np.where(axes[np.abs(axes).argmax(0), np.arange(kept)] < 0, -1.0, 1.0)
-        total = max(float(variances.sum()), 1e-300)
-        return cls(mean, axes, variances[:kept].cumsum() / total)
+        """Principal components of codes (N, D), as many as `dimensions` if the codes span them.
+
+        The largest entry of each is positive.
+        """
+        exact = codes.astype(np.float64)
+        mean = exact.mean(0)
+        # Centred here: scikit-learn subtracts the means' products from a sum of squares, which loses digits.
+        centred = exact - mean
+        if not centred.any():
+            return cls(mean, np.empty((codes.shape[1], 0)), np.empty(0))
+        found = PCA(min(dimensions, *codes.shape), svd_solver="covariance_eigh").fit(centred)
+        kept = int((found.explained_variance_ > found.explained_variance_[0] * 1e-12).sum())
+        return cls(mean, found.components_[:kept].T, found.explained_variance_ratio_[:kept].cumsum())
 
     def apply(self, codes: np.ndarray) -> np.ndarray:
         """(n, D) -> (n, d), float64."""

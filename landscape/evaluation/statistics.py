@@ -14,6 +14,15 @@ from landscape.hardware import exact_float32, resolve_device, to_channels_last
 from landscape.weights import load_weights
 
 
+def running_norms(network: nn.Module) -> dict[str, _BatchNorm]:
+    """The layers of batch norm that keep running statistics, by name."""
+    return {
+        name: module
+        for name, module in network.named_modules()
+        if isinstance(module, _BatchNorm) and module.running_mean is not None
+    }
+
+
 class Statistics:
     """Means and variances that batch norm would have at given weights, over fixed images.
 
@@ -47,11 +56,7 @@ class Statistics:
     ) -> None:
         self.device = resolve_device(device)
         self._network = to_channels_last(copy.deepcopy(network), self.device).float().eval().requires_grad_(False)
-        self._norms = {
-            name: module
-            for name, module in self._network.named_modules()
-            if isinstance(module, _BatchNorm) and module.running_mean is not None
-        }
+        self._norms = running_norms(self._network)
         if not self._norms:
             raise InputError("the network has no batch norm with running statistics to recompute; leave it frozen.")
         if len(rows) < 2:

@@ -7,9 +7,9 @@ import numpy as np
 import plotly.graph_objects as go
 
 from landscape.correlation.association import Association
-from landscape.correlation.rank import Estimate
 from landscape.correlation.samples import DomainPair
 from landscape.explore.figure import plain
+from landscape.intervals import Interval
 from landscape.plots import theme
 from landscape.plots.correlation import caption
 
@@ -46,13 +46,13 @@ def association_data(association: Association, places: Sequence[Sequence[Sequenc
     }
 
 
-def words(one: Estimate) -> str:
+def words(one: Interval) -> str:
     """Rho with its interval and p."""
-    if np.isnan(one.rho):
+    if np.isnan(one.value):
         return "ρ undefined"
     interval = "" if np.isnan(one.low) else f" [{one.low:.2f}, {one.high:.2f}]"
     p = "" if np.isnan(one.p) else f", p {'< 0.0001' if one.p < 1e-4 else f'= {one.p:.2g}'}"
-    return f"ρ = {one.rho:.2f}{interval}{p}, n = {one.n}"
+    return f"ρ = {one.value:.2f}{interval}{p}, n = {one.n}"
 
 
 def _figure(pair: DomainPair, colour: str, ranges: dict[str, list[float]]) -> dict[str, Any]:

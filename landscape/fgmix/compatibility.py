@@ -100,7 +100,15 @@ class CompatibilityNetwork(nn.Module):
         return self.pair_scores(*self.first_layer(inputs, rows))
 
     def first_layer(self, inputs: Gradients, rows: Tensor) -> tuple[FirstLayer, Tensor]:
-        """First-layer products of the inputs that occur in `rows`, and the position (M, n) of each member there."""
+        """First-layer products of the inputs that occur in `rows`, and the position (M, n) of each member there.
+
+        Args:
+            inputs: see :meth:`forward`.
+            rows: (M, n) members of each group.
+
+        Raises:
+            InputError: the inputs are of another size than the network's.
+        """
         size = inputs.size if isinstance(inputs, LinearGradients) else inputs.shape[-1]
         if size != self.in_features:
             raise InputError(
@@ -116,7 +124,12 @@ class CompatibilityNetwork(nn.Module):
         return FirstLayer(products, inputs), position
 
     def pair_scores(self, first: FirstLayer, position: Tensor) -> Tensor:
-        """Scores (M, n, n) of all ordered pairs within each group, from the first layer's products."""
+        """Scores (M, n, n) of all ordered pairs within each group, from the first layer's products.
+
+        Args:
+            first: what :meth:`first_layer` returns first.
+            position: (M, n) where each member's products are.
+        """
         target, compared = first.products.mT
         # Embedding look-ups, whose backward pass adds in a fixed order; that of indexing does not.
         first_of, second_of = F.embedding(position, target), F.embedding(position, compared)
@@ -166,6 +179,16 @@ def normalise(inputs: Gradients, rule: Normalisation) -> Gradients:
 
     In rank-one form both are a factor per gradient: the mean of ``vec(delta [z; 1]^T)`` is
     ``(sum_k delta_k)(sum_d z_d + 1) / P``, and delta sums to 0; so its variance is ``||g||^2 / P``.
+
+    >>> normalise(torch.tensor([[3.0, 4.0]]), "l2"), normalise(torch.tensor([[3.0, 5.0]]), "layernorm")
+    (tensor([[0.6000, 0.8000]]), tensor([[-1.,  1.]]))
+
+    Args:
+        inputs: (N, P) or in rank-one form.
+        rule: ``l2``, ``layernorm`` or ``none``, which changes nothing.
+
+    Returns:
+        In the form of `inputs`.
     """
     if rule == "none":
         return inputs

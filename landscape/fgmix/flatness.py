@@ -27,8 +27,9 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from landscape.errors import InputError
-from landscape.fgmix.gradients import evaluation_mode, has_closed_form
+from landscape.fgmix.gradients import has_closed_form
 from landscape.fgmix.mixing import mix_codes
+from landscape.weights import borrowed
 
 Difference = Literal["signed", "squared", "absolute"]
 FlatData = Literal["pooled", "generated"]
@@ -56,6 +57,14 @@ def flatness_loss(
     The gradient reaches `weights` only: the codes, the classifier and the directions are constants. For a linear
     classifier with weights that sum to 1 it takes the exact projection of the module's docstring, whose cost hardly
     depends on D; any other classifier is evaluated, in eval mode, at explicit directions of its parameter space.
+
+    >>> classifier, codes, labels = nn.Linear(2, 2), torch.eye(2), torch.tensor([0, 1])
+    >>> weights = torch.tensor([[0.5, 0.5]], requires_grad=True)
+    >>> mixup = torch.tensor([[0, 1]]), weights, torch.tensor([0])
+    >>> loss = flatness_loss(classifier, codes, labels, *mixup, radius=0.1, generator=torch.Generator())
+    >>> loss.backward()
+    >>> bool(loss > 0), weights.grad.shape, classifier.weight.grad
+    (True, torch.Size([1, 2]), None)
 
     Args:
         classifier: module from codes to logits, theta_C.
@@ -115,6 +124,14 @@ def flatness_loss_explicit(
 ) -> Tensor:
     """:func:`flatness_loss` at given directions, for any classifier.
 
+    >>> classifier = nn.Linear(1, 2)
+    >>> _ = [nn.init.zeros_(parameter) for parameter in classifier.parameters()]
+    >>> code, label, up = torch.ones(1, 1), torch.tensor([0]), torch.tensor([[0.0, 0.0, 1.0, 0.0]])
+    >>> mixup = torch.tensor([[0]]), torch.ones(1, 1), label
+    >>> rise = flatness_loss_explicit(classifier, code, label, *mixup, up, radius=3.0)
+    >>> bool(torch.isclose(rise, torch.tensor(-3.0).exp().log1p() - torch.tensor(2.0).log()))
+    True
+
     Args:
         classifier: module from codes to logits.
         codes: (N, D) original latent codes.
@@ -138,7 +155,18 @@ def flatness_loss_explicit(
 
 
 def absolute_radius(classifier: nn.Module, radius: float, *, relative: bool) -> float:
-    """Gamma in units of the parameters: as given, or as a fraction of the classifier's norm ``||theta_C||``."""
+    """Gamma in units of the parameters: as given, or as a fraction of the classifier's norm ``||theta_C||``.
+
+    >>> classifier = nn.Linear(1, 2)
+    >>> _ = nn.init.constant_(classifier.weight, 3.0), nn.init.constant_(classifier.bias, 0.0)
+    >>> absolute_radius(classifier, 0.5, relative=False), round(absolute_radius(classifier, 0.5, relative=True), 4)
+    (0.5, 2.1213)
+
+    Args:
+        classifier: theta_C.
+        radius: gamma, or the fraction.
+        relative: which of the two.
+    """
     if not relative:
         return radius
     squares = [parameter.detach().cpu().double().square().sum() for parameter in classifier.parameters()]
@@ -147,6 +175,10 @@ def absolute_radius(classifier: nn.Module, radius: float, *, relative: bool) -> 
 
 def random_projections(codes: Tensor, classes: int, count: int, *, generator: torch.Generator) -> Tensor:
     """Changes of a linear classifier's logits along random unit directions, ``U zt``, drawn without drawing U.
+
+    >>> steps = random_projections(torch.zeros(3, 8), 2, 500, generator=torch.Generator())
+    >>> steps.shape, bool((steps.norm(dim=1) <= 1).all())  # ||U zt|| <= ||zt||, which is 1 for a code of zeros
+    (torch.Size([500, 2, 3]), True)
 
     Args:
         codes: (N, D) latent codes.
@@ -226,7 +258,11 @@ def _chunk(width: int) -> int:
 
 
 def _random_directions(classifier: nn.Module, pairs: int, like: Tensor, generator: torch.Generator) -> Iterator[Tensor]:
-    """Unit directions in the classifier's parameter space, both signs of each, a chunk at a time."""
+    """Unit directions in the classifier's parameter space, both signs of each.
+
+    Yields:
+        (2 J', P), a chunk at a time.
+    """
     width = sum(parameter.numel() for parameter in classifier.parameters())
     step = max(1, _chunk(width) // 2)
     for start in range(0, pairs, step):
@@ -274,7 +310,7 @@ def _explicit(
     count = 0
     value = codes.new_zeros(())
     slope = torch.zeros_like(leaf)
-    with evaluation_mode(classifier):
+    with borrowed(classifier, values=False):
         for chunk in chunks:
             with torch.no_grad():
                 originals = changes(chunk, codes, labels)

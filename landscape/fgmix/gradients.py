@@ -7,14 +7,14 @@ closed form of rank one, which is never multiplied out; any other classifier goe
 The flat layout is that of ``torch.nn.utils.parameters_to_vector(classifier.parameters())``.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
+
+from landscape.weights import borrowed
 
 
 @dataclass(frozen=True)
@@ -72,24 +72,20 @@ def has_closed_form(classifier: nn.Module) -> bool:
 
     A subclass may compute something else and a weight normalisation has other parameters, so only
     ``nn.Linear`` itself counts.
+
+    >>> has_closed_form(nn.Linear(2, 3)), has_closed_form(nn.Linear(2, 3, bias=False)), has_closed_form(nn.Tanh())
+    (True, False, False)
     """
     return type(classifier) is nn.Linear and classifier.bias is not None
 
 
-@contextmanager
-def evaluation_mode(module: nn.Module) -> Iterator[None]:
-    """Run a block with `module` in eval mode and put the mode of every part of it back afterwards."""
-    modes = [(part, part.training) for part in module.modules()]
-    module.eval()
-    try:
-        yield
-    finally:
-        for part, training in modes:
-            part.training = training
-
-
 def linear_gradients(classifier: nn.Linear, codes: Tensor, labels: Tensor) -> LinearGradients:
     """Per-example gradients of the cross entropy of a linear classifier, in closed form.
+
+    >>> classifier = nn.Linear(1, 2)
+    >>> _ = [nn.init.zeros_(parameter) for parameter in classifier.parameters()]
+    >>> linear_gradients(classifier, torch.tensor([[3.0]]), torch.tensor([0])).dense()
+    tensor([[-1.5000,  1.5000, -0.5000,  0.5000]])
 
     Args:
         classifier: linear layer with a bias, D -> K.
@@ -114,6 +110,12 @@ def dense_gradients(classifier: nn.Module, codes: Tensor, labels: Tensor) -> Ten
     The classifier is differentiated in eval mode (a dropout inside it is off, a batch norm inside it uses its
     running statistics): otherwise one example's gradient would depend on chance or on the other examples.
 
+    >>> classifier = nn.Linear(3, 2)
+    >>> codes, labels = torch.eye(3), torch.tensor([0, 1, 0])
+    >>> closed = linear_gradients(classifier, codes, labels).dense()
+    >>> bool(torch.allclose(dense_gradients(classifier, codes, labels), closed, atol=1e-6))
+    True
+
     Args:
         classifier: module from codes to logits.
         codes: (B, D) latent codes.
@@ -128,13 +130,28 @@ def dense_gradients(classifier: nn.Module, codes: Tensor, labels: Tensor) -> Ten
         logits = functional_call(classifier, parameters, (code.unsqueeze(0),))
         return F.cross_entropy(logits, label.unsqueeze(0))
 
-    with evaluation_mode(classifier):
+    with borrowed(classifier, values=False):
         per_example = vmap(grad(loss), in_dims=(None, 0, 0))(parameters, codes.detach(), labels)
     return torch.cat([per_example[name].flatten(1) for name in parameters], dim=1).detach()
 
 
 def classifier_gradients(classifier: nn.Module, codes: Tensor, labels: Tensor) -> Gradients:
-    """Per-example classifier gradients ``g_i``: in closed form where the classifier has one, else dense."""
+    """Per-example classifier gradients ``g_i``: in closed form where the classifier has one, else dense.
+
+    >>> codes, labels = torch.eye(3), torch.tensor([0, 1, 0])
+    >>> type(classifier_gradients(nn.Linear(3, 2), codes, labels)).__name__
+    'LinearGradients'
+    >>> classifier_gradients(nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2)), codes, labels).shape
+    torch.Size([3, 26])
+
+    Args:
+        classifier: module from codes to logits.
+        codes: (B, D) latent codes.
+        labels: (B,) class indices.
+
+    Returns:
+        Of B examples, in rank-one form or (B, P).
+    """
     if isinstance(classifier, nn.Linear) and has_closed_form(classifier):
         return linear_gradients(classifier, codes, labels)
     return dense_gradients(classifier, codes, labels)
@@ -142,6 +159,11 @@ def classifier_gradients(classifier: nn.Module, codes: Tensor, labels: Tensor) -
 
 def pairwise_cosine(gradients: Gradients) -> Tensor:
     """Cosine similarity between all pairs, ``cos(g_i, g_j) = <g_i, g_j> / (||g_i|| ||g_j||)``.
+
+    >>> pairwise_cosine(torch.tensor([[2.0, 0.0], [1.0, 1.0], [0.0, 0.0]]))
+    tensor([[1.0000, 0.7071, 0.0000],
+            [0.7071, 1.0000, 0.0000],
+            [0.0000, 0.0000, 0.0000]])
 
     Args:
         gradients: per-example gradients or any vectors, (..., B, P) or in rank-one form.

@@ -58,6 +58,11 @@ def sample_groups(
     of sources (at least 2) that share a class, for all groups alike; where no two sources share a class, M' = 0.
     Draws are independent: a sample may serve in several groups.
 
+    >>> labels = torch.tensor([[0, 1, 1], [1, 0, 2]])
+    >>> groups = sample_groups(labels, count=4, generator=np.random.default_rng(0))
+    >>> bool((labels.flatten()[groups.rows] == groups.labels[:, None]).all()), groups.domains[0].tolist()
+    (True, [0, 1])
+
     Args:
         labels: (n, B) class indices of the minibatches of the n sources.
         count: number of groups M.
@@ -104,6 +109,12 @@ def anchored_groups(labels: Tensor, domains: Tensor, *, generator: np.random.Gen
 
     For evaluating the mixup distribution over whole data sets, where every sample serves as the anchor once.
     Samples whose class is missing in a source are left out (``requested - len(groups)`` counts them).
+
+    >>> labels, domains = torch.tensor([0, 1, 1, 2]), torch.tensor([0, 0, 1, 1])
+    >>> groups = anchored_groups(labels, domains, generator=np.random.default_rng(0))
+    >>> groups.rows, groups.requested
+    (tensor([[1, 2],
+            [1, 2]]), 4)
 
     Args:
         labels: (N,) class indices.

@@ -208,6 +208,15 @@ def policy_loss(
     The gradient reaches the policy only: codes, classifier and discriminator are constants. Without groups (no class
     is shared between sources) all parts are 0 and carry no gradient.
 
+    >>> from landscape.fgmix import sample_groups
+    >>> config, classifier, labels = MixupConfig(), nn.Linear(2, 2), torch.tensor([[0, 1], [1, 0]])
+    >>> codes, groups = torch.rand(4, 2), sample_groups(labels, count=3, generator=np.random.default_rng(0))
+    >>> policy = WeightPolicy(VARIANTS["a"], config, classifier=classifier, feature_dim=2)
+    >>> weights = policy(codes, None, groups, np.random.default_rng(0))
+    >>> given = classifier, None, codes, labels.flatten(), groups, weights
+    >>> float(policy_loss(VARIANTS["a"], config, *given, generator=torch.Generator()).total)  # A learns nothing
+    0.0
+
     Args:
         variant: which of the two terms take part.
         config: radius, directions, forms and eta.
@@ -256,6 +265,11 @@ def backward_parts(policy: WeightPolicy, weights: PolicyWeights, loss: PolicyLos
     so the sizes of both belong into the log. Only the large first layer is expensive, and it is passed once, for
     the sum. Existing gradients are overwritten. Where there is nothing to learn from (no groups), they become None,
     and an optimizer leaves the policy as it is.
+
+    >>> policy = WeightPolicy(VARIANTS["a"], MixupConfig(), classifier=nn.Linear(2, 2), feature_dim=2)
+    >>> weights, zero = PolicyWeights(torch.ones(1, 1), torch.ones(1, 1), torch.ones(())), torch.zeros(())
+    >>> [float(norm) for norm in backward_parts(policy, weights, PolicyLoss(zero, zero, zero, 1.0)).values()]
+    [0.0, 0.0, 0.0, 0.0]
 
     Args:
         policy: a learned policy.

@@ -54,6 +54,10 @@ class FeatureMoments(nn.Module):
     def sample(self, count: int, generator: torch.Generator) -> Tensor:
         """Draw (count, D) codes from the prior.
 
+        Args:
+            count: how many.
+            generator: source of randomness, on any device.
+
         Raises:
             InputError: no minibatch has been seen.
         """
@@ -70,6 +74,11 @@ class Discriminator(nn.Module):
 
     It returns the logit, whose sigmoid is the probability that the code is from the prior. The paper names no
     activation; it is that of the compatibility score.
+
+    Args:
+        feature_dim: D.
+        hidden: width of the hidden layer.
+        activation: behind it.
     """
 
     def __init__(self, feature_dim: int, *, hidden: int = 64, activation: ActivationName = "tanh"):
@@ -85,6 +94,12 @@ def adversarial_loss(discriminator: nn.Module, generated: Tensor, *, form: Gener
     """L_adv on the policy's side: small where the discriminator takes mixup codes for the prior's (Eq. 7).
 
     The gradient reaches `generated` only; the discriminator is a constant.
+
+    >>> fooled, undecided = nn.Linear(2, 1), nn.Linear(2, 1)
+    >>> _ = [nn.init.zeros_(parameter) for parameter in (fooled.weight, undecided.weight, undecided.bias)]
+    >>> _ = nn.init.constant_(fooled.bias, 5.0)
+    >>> [round(float(adversarial_loss(each, torch.ones(4, 2))), 4) for each in (fooled, undecided)]
+    [-5.0067, -0.6931]
 
     Args:
         discriminator: codes -> logits.
@@ -104,6 +119,11 @@ def adversarial_loss(discriminator: nn.Module, generated: Tensor, *, form: Gener
 def discriminator_loss(discriminator: nn.Module, prior_samples: Tensor, generated: Tensor) -> Tensor:
     """What the discriminator minimises, ``-E[log Dis(z)] - E[log(1 - Dis(z~))]``: binary cross entropy (Eq. 7).
 
+    >>> undecided = nn.Linear(2, 1)
+    >>> _ = [nn.init.zeros_(parameter) for parameter in undecided.parameters()]
+    >>> round(float(discriminator_loss(undecided, torch.ones(3, 2), torch.zeros(3, 2)).detach()), 4)  # 2 log 2
+    1.3863
+
     Args:
         discriminator: codes -> logits.
         prior_samples: (M, D) draws from the prior, label 1.
@@ -119,6 +139,12 @@ def discriminator_loss(discriminator: nn.Module, prior_samples: Tensor, generate
 @torch.no_grad()
 def discriminator_accuracy(discriminator: nn.Module, codes: Tensor, *, real: bool) -> Tensor:
     """Share of codes that the discriminator classifies rightly: scalar in [0, 1].
+
+    >>> first = nn.Linear(2, 1, bias=False)
+    >>> _ = first.weight.data.copy_(torch.tensor([[1.0, 0.0]]))
+    >>> codes = torch.tensor([[2.0, 0.0], [-1.0, 0.0], [3.0, 0.0], [1.0, 0.0]])
+    >>> float(discriminator_accuracy(first, codes, real=True)), float(discriminator_accuracy(first, codes, real=False))
+    (0.75, 0.25)
 
     Args:
         discriminator: codes -> logits.

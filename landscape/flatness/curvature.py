@@ -14,13 +14,14 @@ from tqdm.auto import tqdm
 
 from landscape.checkpoint import Checkpoint
 from landscape.config import DISPLAY_NAMES
+from landscape.data.strata import stratified
 from landscape.errors import InputError, unknown_choice
 from landscape.evaluation import Evaluator
 from landscape.flatness.comparison import SCOPES
 from landscape.flatness.curve import Scope
 from landscape.flatness.head import head_curvature
 from landscape.flatness.path import FORMAT, CurvaturePath, PathPoint
-from landscape.flatness.setting import batches_of, stratified
+from landscape.flatness.setting import batches_of
 from landscape.flatness.spectrum import MATRICES, Batches, Curvature, Matrix, as_memory_allows, operator_of
 from landscape.flatness.sweep import Log
 from landscape.hardware import resolve_device

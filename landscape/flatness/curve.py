@@ -9,14 +9,14 @@ No torch in here: a stored curve opens and redraws without it.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from landscape.errors import InputError, unknown_choice
-from landscape.seeding import numpy_generator
+from landscape.intervals import bootstrap_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,7 +32,6 @@ STATISTICS: dict[str, tuple[str, str]] = {
     "signed": ("E[L(theta + gamma u) - L(theta)]", "nat"),
     "absolute": ("E|L(theta + gamma u) - L(theta)|", "nat"),
 }
-_RESAMPLES = 9999
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,7 +161,7 @@ class FlatnessCurve:
         """
         key = statistic, loss or self.losses[0]
         if key not in self._intervals:
-            self._intervals[key] = bootstrap_interval(self.values(statistic, loss))
+            self._intervals[key] = bootstrap_rows(self.values(statistic, loss))
         return self._intervals[key]
 
     @cached_property
@@ -228,24 +227,3 @@ class FlatnessCurve:
         from landscape.flatness.comparison import Flatness
 
         return Flatness((self,), self.about)._repr_html_()
-
-
-def bootstrap_interval(values: np.ndarray) -> np.ndarray:
-    """(G, 2) 95 % percentile bootstrap interval of the mean of each row of (G, J) values."""
-    low_high = np.repeat(values.mean(1)[:, None], 2, axis=1)
-    finite = np.isfinite(values).all(1)
-    low_high[~finite] = np.nan
-    spread = finite & (np.ptp(np.where(np.isfinite(values), values, 0.0), axis=1) > 0)
-    if spread.any():
-        # One set of resamples for all rows: the ends of neighbouring gammas wobble together.
-        means = values[spread] @ _resamples(values.shape[1]).T
-        low_high[spread] = np.quantile(means, [0.025, 0.975], axis=1).T
-    return low_high
-
-
-@lru_cache(maxsize=4)
-def _resamples(count: int) -> np.ndarray:
-    """(R, J) share of each of J samples in each resample: a table of hundreds of intervals draws them once."""
-    drawn = numpy_generator(0, "evaluation", "bootstrap").integers(0, count, (_RESAMPLES, count))
-    drawn += count * np.arange(_RESAMPLES)[:, None]
-    return np.bincount(drawn.ravel(), minlength=_RESAMPLES * count).reshape(_RESAMPLES, count) / count

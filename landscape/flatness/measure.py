@@ -18,6 +18,7 @@ from landscape.flatness.probe import HeadProbe, ModuleProbe, Probe, mean_loss
 from landscape.flatness.setting import Setting
 from landscape.flatness.sweep import Log, checked_gammas, choose_gammas, sweep
 from landscape.storage import digest, provenance
+from landscape.weights import borrowed
 
 _PILOT = "pilot"
 
@@ -141,14 +142,12 @@ def measure_module(
     """
     check([scope], gammas, directions)
     of_model = loss if loader is None else mean_loss(loss, loader)
-    probe = ModuleProbe(model, of_model, seed=seed, only="" if scope == "full" else "classifier.")
     log = Log()
     name = method or str(getattr(model, "name", type(model).__name__))
-    try:
+    with borrowed(model) as lent:
+        probe = ModuleProbe(model, lent, of_model, seed=seed, only="" if scope == "full" else "classifier.")
         found = _gammas(probe, scope, log, gammas, level=level, steps=steps, progress=progress)
         base, samples = _sweep(probe, found, directions, log, scope, name, progress)
-    finally:
-        probe.restore()
     about = {"name": name, "norm": probe.norm, "parameters": probe.size, "directions": directions, "notes": []}
     about |= {"direction_seed": seed, "provenance": provenance()}
     return FlatnessCurve(name, np.array([0.0, *found]), probe.losses, samples, base, scope, about)

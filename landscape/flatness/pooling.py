@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from landscape.errors import InputError
-from landscape.flatness.curve import FlatnessCurve, Statistic, bootstrap_interval
+from landscape.flatness.curve import FlatnessCurve, Statistic
+from landscape.intervals import bootstrap_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +63,7 @@ class PooledCurve:
 
     def interval(self, statistic: Statistic = "squared", loss: str | None = None) -> np.ndarray:
         """(G, 2) 95 % percentile bootstrap interval of :meth:`mean` over directions."""
-        return bootstrap_interval(self.values(statistic, loss))
+        return bootstrap_rows(self.values(statistic, loss))
 
 
 def pooled(curves: Sequence[FlatnessCurve]) -> PooledCurve:

@@ -16,7 +16,7 @@ from torch.func import functional_call, vmap
 
 from landscape.errors import InputError
 from landscape.flatness.directions import Direction
-from landscape.weights import norm, weights_of
+from landscape.weights import Lent, norm, weights_of
 
 Point = tuple[int, int]
 """Number of the direction, position of gamma."""
@@ -46,10 +46,11 @@ class Probe(Protocol):
 
 
 class ModuleProbe:
-    """A user's own module, borrowed: its parameters are written in place and put back by :meth:`restore`.
+    """A user's own module while it is borrowed: its parameters are written in place.
 
     Args:
         model: any module, on any device.
+        lent: what :func:`landscape.weights.borrowed` keeps of it.
         loss: from the module to its loss. It is called in evaluation mode, without gradients.
         seed: of the directions.
         only: beginning of the names of the parameters to move (``classifier``); empty: all.
@@ -58,28 +59,19 @@ class ModuleProbe:
         InputError: no such parameters, or a loss that is not finite or differs between two calls.
     """
 
-    def __init__(self, model: nn.Module, loss: ModelLoss, *, seed: int = 0, only: str = "") -> None:
-        self._model, self._loss, self._seed = model, loss, seed
+    def __init__(self, model: nn.Module, lent: Lent, loss: ModelLoss, *, seed: int = 0, only: str = "") -> None:
+        self._model, self._lent, self._loss, self._seed = model, lent, loss, seed
         moved = {name: p.detach() for name, p in model.named_parameters() if name.startswith(only)}
         if not moved:
             raise InputError(f"{type(model).__name__} has no parameters {only and f'below {only!r} '}to move.")
         self._moved = moved
-        self._theta = {name: tensor.clone() for name, tensor in moved.items()}
-        self._buffers = {name: tensor.clone() for name, tensor in model.named_buffers()}
-        self._modes = [(part, part.training) for part in model.modules()]
+        self._theta = {name: lent.weights[name] for name in moved}
         self.size = sum(tensor.numel() for tensor in moved.values())
         self.norm = norm(self._theta)
-        self.losses: tuple[str, ...] = ()
-        try:
-            first, second = self._evaluate(), self._evaluate()
-        except BaseException:
-            self.restore()
-            raise
+        first, second = self._evaluate(), self._evaluate()
         if wrong := [f"{name} {value}" for name, value in first.items() if not math.isfinite(value)]:
-            self.restore()
             raise InputError(f"at the module's own weights {', '.join(wrong)}; expected finite losses to compare with.")
         if first != second:
-            self.restore()
             raise InputError(
                 f"the loss is random: two calls at the same weights gave {first} and {second}; expected a fixed order "
                 "of fixed data (no augmentation, no shuffling)."
@@ -106,21 +98,7 @@ class ModuleProbe:
                         direction.write(self._theta, gammas[g], self._moved)
                     yield (k, g), np.array(list(self._evaluate().values()), dtype=np.float64)
         finally:
-            self._put_back()
-
-    def restore(self) -> None:
-        """Give the module back as it was: parameters, buffers and modes."""
-        self._put_back()
-        for part, training in self._modes:
-            part.training = training
-
-    @torch.no_grad()
-    def _put_back(self) -> None:
-        for name, tensor in self._moved.items():
-            tensor.copy_(self._theta[name])
-        for name, buffer in self._model.named_buffers():
-            if name in self._buffers:
-                buffer.copy_(self._buffers[name])
+            self._lent.put_back()
 
     def _evaluate(self) -> dict[str, float]:
         self._model.eval()

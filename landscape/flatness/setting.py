@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from landscape.checkpoint import Checkpoint
 from landscape.config import DISPLAY_NAMES
 from landscape.data import Task, normalise
+from landscape.data.strata import stratified
 from landscape.errors import InputError
 from landscape.mixture import has_policy
 from landscape.models.network import IMAGENET_MEAN, IMAGENET_STD, colour
 from landscape.opened import Opened, Reference, content_digest, policy_of
-from landscape.seeding import numpy_generator
 from landscape.storage import digest
 
 
@@ -109,31 +109,6 @@ class Setting(Opened):
     def images(self) -> np.ndarray:
         """(n,) rows of the training images that the losses are taken over."""
         return self.task.source_rows("in") if self.rows is None else self.rows
-
-
-def stratified(task: Task, rows: np.ndarray, count: int, *, seed: int, flag: str = "--subset") -> np.ndarray:
-    """About `count` of the rows, the same share of every domain and class, at least one of each.
-
-    Args:
-        task: gives domains and classes.
-        rows: (n,) rows to choose from.
-        count: how many.
-        seed: of the choice.
-        flag: what `count` is called on the command line.
-
-    Raises:
-        InputError: `count` is below 1.
-    """
-    if count < 1:
-        raise InputError(f"{flag} is {count}; expected a number of images from 1.")
-    images = task.images
-    cell = images.domain[rows] * len(images.classes) + images.labels[rows]
-    chosen = []
-    for value in np.unique(cell):
-        members = rows[cell == value]
-        n = min(len(members), max(1, round(count * len(members) / len(rows))))
-        chosen.append(numpy_generator(seed, "evaluation", "subset", int(value)).choice(members, n, replace=False))
-    return np.sort(np.concatenate(chosen)).astype(np.int64)
 
 
 def batches_of(

@@ -310,30 +310,25 @@ def operator_of(
     Raises:
         InputError: an unknown matrix, or a random loss.
     """
-    from landscape.fgmix.gradients import evaluation_mode
+    from landscape.weights import borrowed
 
     library = _library()
     types = {"hessian": library.HessianLinearOperator, "ggn": library.GGNLinearOperator}
     if matrix not in types:
         raise unknown_choice("matrix", matrix, types)
-    flags = [parameter.requires_grad for parameter in parameters]
-    try:
+    with borrowed(model, values=False), _quiet():
         for parameter in parameters:
             parameter.requires_grad_(True)
-        with evaluation_mode(model), _quiet():
-            try:
-                operator = types[matrix](model, loss, parameters, data, check_deterministic=check)
-            except RuntimeError as error:
-                if not check:
-                    raise
-                raise InputError(
-                    f"the loss cannot be differentiated twice, or is random ({error}); expected a fixed order of fixed "
-                    "data, without augmentation."
-                ) from error
-            yield operator
-    finally:
-        for parameter, flag in zip(parameters, flags, strict=True):
-            parameter.requires_grad_(flag)
+        try:
+            operator = types[matrix](model, loss, parameters, data, check_deterministic=check)
+        except RuntimeError as error:
+            if not check:
+                raise
+            raise InputError(
+                f"the loss cannot be differentiated twice, or is random ({error}); expected a fixed order of fixed "
+                "data, without augmentation."
+            ) from error
+        yield operator
 
 
 def _library() -> Any:

@@ -13,6 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from landscape.errors import InputError, unknown_choice
 from landscape.models.stages import Change, Stages, at_input, at_output, end_of
 from landscape.models.tail import Tail, norms_before
+from landscape.weights import borrowed
 
 BatchNorm = Literal["frozen", "train"]
 Colour = tuple[float, float, float]
@@ -224,28 +225,21 @@ class Network(nn.Module):
             InputError: the network cannot take images of this size, has another number of logits or of features,
                 or its forward pass is not classifier(featurizer(x)).
         """
-        modes = {module: module.training for module in self.modules()}
-        try:
-            self.eval()
-            with torch.no_grad():
-                try:
-                    logits = self(images)
-                    codes = self.featurizer(images) if self.split else None
-                except (RuntimeError, ValueError, AssertionError) as error:
-                    shape = " x ".join(map(str, images.shape[1:]))
-                    raise InputError(f"{self.name} fails on images of {shape}: {error}") from error
-                self._check_shape("logits", logits, (len(images), self.num_classes))
-                if codes is not None:
-                    self._check_shape("latent codes", codes, (len(images), self.feature_dim))
-                    if not torch.allclose(self.classifier(codes), logits, rtol=1e-3, atol=1e-4, equal_nan=True):
-                        raise InputError(
-                            f"{self.name} computes something else than classifier(featurizer(x)) in its forward pass; "
-                            "methods that mix latent codes need the two to agree."
-                        )
-        finally:
-            self.train(modes[self])
-            for module, mode in modes.items():
-                module.training = mode
+        with borrowed(self), torch.no_grad():
+            try:
+                logits = self(images)
+                codes = self.featurizer(images) if self.split else None
+            except (RuntimeError, ValueError, AssertionError) as error:
+                shape = " x ".join(map(str, images.shape[1:]))
+                raise InputError(f"{self.name} fails on images of {shape}: {error}") from error
+            self._check_shape("logits", logits, (len(images), self.num_classes))
+            if codes is not None:
+                self._check_shape("latent codes", codes, (len(images), self.feature_dim))
+                if not torch.allclose(self.classifier(codes), logits, rtol=1e-3, atol=1e-4, equal_nan=True):
+                    raise InputError(
+                        f"{self.name} computes something else than classifier(featurizer(x)) in its forward pass; "
+                        "methods that mix latent codes need the two to agree."
+                    )
 
     def _check_shape(self, what: str, output: Any, expected: tuple[int, int]) -> None:
         if not isinstance(output, Tensor):

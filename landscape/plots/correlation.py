@@ -10,8 +10,8 @@ from matplotlib.lines import Line2D
 
 from landscape.correlation.association import Association, Statistic
 from landscape.correlation.identifiability import ambiguity
-from landscape.correlation.rank import Estimate
 from landscape.correlation.samples import DomainPair
+from landscape.intervals import Interval
 from landscape.plots import theme
 from landscape.plots.canvas import drawn_on, page, write_words
 from landscape.plots.captions import seed_words
@@ -85,14 +85,15 @@ def plot_untrained(association: Association, ax: Axes | None = None) -> Axes:
         for row, one in enumerate(estimates):
             _untrained_row(ax, row, rho[:, row], own[:, row], one)
         for row, pair in enumerate(association.pairs):
-            if not np.isnan(pair.partial.rho):
-                ax.plot(pair.partial.rho, row, "D", ms=3.2, mfc="white", mec=_GIVEN, mew=0.9, zorder=5, label="_given")
+            given = pair.partial.value
+            if not np.isnan(given):
+                ax.plot(given, row, "D", ms=3.2, mfc="white", mec=_GIVEN, mew=0.9, zorder=5, label="_given")
         companions: tuple[tuple[Statistic, str], ...] = (("mean", "mean of rho"), ("within", "within groups"))
         for statistic, words in companions:
             observed = association.observed(statistic)[0]
             if np.isnan(observed):
                 continue
-            one = Estimate(observed, np.nan, np.nan, np.nan, 0)
+            one = Interval(observed)
             if statistic == "within" and association.groups is not None:
                 one = association.groups.within
             columns = association.of_untrained(statistic), association.of_untrained(statistic, start=True)
@@ -184,12 +185,12 @@ def caption(association: Association, *, note: str = "") -> str:
     return " ".join([*sentences, note]).strip()
 
 
-def _untrained_row(ax: Axes, row: int, untrained: np.ndarray, own: np.ndarray, one: Estimate) -> None:
+def _untrained_row(ax: Axes, row: int, untrained: np.ndarray, own: np.ndarray, one: Interval) -> None:
     ax.plot(untrained, np.full(len(untrained), row), "|", color=_NULL, ms=7, mew=0.7, zorder=1, label="_untrained")
     ax.plot(own, np.full(len(own), row), "|", color=theme.BLUE, ms=9, mew=1.4, zorder=3, label="_own")
     if not np.isnan(one.low):
         ax.plot([one.low, one.high], [row, row], "-", color=_TRAINED, lw=1.0, zorder=4, label="_interval")
-    ax.plot(one.rho, row, "o", ms=4, color=_TRAINED, zorder=4.5, label="_trained")
+    ax.plot(one.value, row, "o", ms=4, color=_TRAINED, zorder=4.5, label="_trained")
 
 
 def _legend(association: Association) -> list[Line2D]:
@@ -213,12 +214,12 @@ def _colour(association: Association, pair: DomainPair) -> str:
     return theme.domain_colours(names)[pair.first]
 
 
-def _write(ax: Axes, one: Estimate) -> None:
+def _write(ax: Axes, one: Interval) -> None:
     """Rho with interval and p, where it covers no axis."""
-    if np.isnan(one.rho):
+    if np.isnan(one.value):
         text = r"$\rho$ undefined"
     else:
-        text = rf"$\rho$ = {one.rho:.2f}"
+        text = rf"$\rho$ = {one.value:.2f}"
         if not np.isnan(one.low):
             text += f" [{one.low:.2f}, {one.high:.2f}]\n{_p(one.p)}"
     ax.text(

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import MaxNLocator
-from scipy import stats
 
 from landscape.flatness.comparison import Flatness
 from landscape.flatness.curve import FlatnessCurve, Scope, Statistic
 from landscape.flatness.pooling import PooledCurve
+from landscape.intervals import t_reach
 from landscape.plots import theme
 from landscape.plots.canvas import page
 from landscape.plots.flatness import LABELS, legend_handles, loss_rows, method_colours, plot_losses, y_limits
@@ -114,7 +114,7 @@ def _plot_differences(
             assert reference is not None
             # At distance 0 there is no change, and so no interval.
             change = (curve.values(statistic, loss) - reference.values(statistic, loss))[1:]
-            half = stats.t.ppf(0.975, change.shape[1] - 1) * stats.sem(change, axis=1)
+            half = t_reach(change)
             # Side by side, or the bars would hide each other.
             shift = (index - (len(others) - 1) / 2) * 0.03 * curve.gamma[-1]
             style = {"color": colours[curve.method], "ms": 2.2, "lw": 0.9, "elinewidth": 0.9, "label": curve.method}

@@ -12,9 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from landscape.data.strata import stratified
 from landscape.errors import InputError
 from landscape.flatness.draw import file_name, find_or_make
-from landscape.flatness.setting import batches_of, stratified
+from landscape.flatness.setting import batches_of
 from landscape.flatness.sweep import Log
 from landscape.hardware import exact_float32, resolve_device
 from landscape.storage import digest, provenance

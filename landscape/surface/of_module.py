@@ -6,8 +6,7 @@ surface.plot()
 
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -25,7 +24,7 @@ from landscape.storage import digest, provenance
 from landscape.surface.grid import Grid, Range
 from landscape.surface.plane import Plane
 from landscape.surface.surface import FORMAT, Mark, Surface, empty_values
-from landscape.weights import Weights, load_weights
+from landscape.weights import Weights, borrowed, load_weights
 
 Anchor = Mapping[str, Tensor] | nn.Module
 """Weights of one point: a state dict, or a module that has them."""
@@ -140,16 +139,21 @@ def _evaluate(
         todo[f"grid:{i}:{j}"] = partial(plane.at, float(grid.x[j]), float(grid.y[i]))
     left = [name for name in todo if name not in log.rows]
     with (
-        borrowed(model) as start_at,
+        borrowed(model) as lent,
         tqdm(total=len(todo), initial=len(todo) - len(left), desc="surface", unit="point", disable=not progress) as bar,
     ):
+
+        def value_at(weights: Weights) -> float:
+            # A loss may have updated running statistics; the values must not depend on the order of the points.
+            lent.put_back()
+            load_weights(model, weights)
+            return _number(loss, model)
+
         for name in left:
             weights = todo[name]()
-            start_at(weights)
-            value = _number(loss, model)
+            value = value_at(weights)
             if name == "anchor:0":
-                start_at(weights)
-                again = _number(loss, model)
+                again = value_at(weights)
                 # Another order of the same examples changes the last digits only, which no contour shows.
                 if not math.isclose(value, again, rel_tol=1e-4, abs_tol=1e-9):
                     raise InputError(
@@ -158,35 +162,6 @@ def _evaluate(
                     )
             log.add(name, losses=[value])
             bar.update()
-
-
-@contextmanager
-def borrowed(model: nn.Module) -> Iterator[Callable[[Weights], None]]:
-    """Lend a module out, as a function that writes weights into it; put everything back however the block ends."""
-    parameters = [(each, each.detach().clone(), each.requires_grad) for each in model.parameters()]
-    buffers = [(each, each.detach().clone()) for each in model.buffers()]
-    modes = [(part, part.training) for part in model.modules()]
-
-    @torch.no_grad()
-    def put_buffers_back() -> None:
-        for buffer, own in buffers:
-            buffer.copy_(own)
-
-    def start_at(weights: Weights) -> None:
-        load_weights(model, weights)
-        # A loss may have updated running statistics; the values must not depend on the order of the points.
-        put_buffers_back()
-
-    try:
-        yield start_at
-    finally:
-        with torch.no_grad():
-            for parameter, own, trained in parameters:
-                parameter.copy_(own)
-                parameter.requires_grad_(trained)
-        put_buffers_back()
-        for part, training in modes:
-            part.training = training
 
 
 def _number(loss: ModelLoss, model: nn.Module) -> float:

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from landscape.checkpoint import Checkpoint
+from landscape.data.strata import stratified
 from landscape.errors import InputError
-from landscape.flatness.setting import batches_of, stratified
+from landscape.flatness.setting import batches_of
 from landscape.hardware import resolve_device
 from landscape.opened import same_file
 from landscape.storage import digest

@@ -57,6 +57,11 @@ class Plane:
         ``u = b - a``, ``v = (c - a) - <c - a, u> / <u, u> u``, ``e1 = u / |u|``, ``e2 = v / |v|``
         (FGMix paper, Appendix D).
 
+        >>> a, b, c = ({"w": torch.tensor(at)} for at in ([1.0, 1.0, 0.0], [3.0, 1.0, 0.0], [2.0, 5.0, 0.0]))
+        >>> plane = Plane.through(a, b, c)
+        >>> plane.anchors, plane.e2["w"].tolist(), round(plane.angle, 2)
+        (((0.0, 0.0), (2.0, 0.0), (1.0, 4.0)), [0.0, 1.0, 0.0], 75.96)
+
         Args:
             a: weights by parameter name, first anchor. All three are read again whenever the plane is: give copies
                 (:func:`~landscape.weights.weights_of`) of a network that goes on training.
@@ -115,6 +120,14 @@ class Plane:
 
         At an anchor's coordinates these are the anchor's weights to float64 rounding, hence its very
         values once they are rounded to float32.
+
+        >>> a, b, c = ({"w": torch.tensor(at)} for at in ([1.0, 1.0, 0.0], [3.0, 1.0, 0.0], [2.0, 5.0, 0.0]))
+        >>> Plane.through(a, b, c).at(0.5, -1.0)
+        {'w': tensor([1.5000, 0.0000, 0.0000], dtype=torch.float64)}
+
+        Args:
+            x: coordinate along ``e1``, in units of weight-space distance.
+            y: coordinate along ``e2``.
         """
         return {
             name: torch.add(origin, self.e1[name], alpha=x).add_(self.e2[name], alpha=y)
@@ -127,6 +140,10 @@ class Plane:
         ``x = <theta - theta_1, e_1>``, ``y = <theta - theta_1, e_2>``,
         ``residual = |theta - theta_1 - x e_1 - y e_2|``, in the units of weight space.
 
+        >>> a, b, c = ({"w": torch.tensor(at)} for at in ([1.0, 1.0, 0.0], [3.0, 1.0, 0.0], [2.0, 5.0, 0.0]))
+        >>> Plane.through(a, b, c).project({"w": torch.tensor([2.0, 3.0, 7.0])})
+        (1.0, 2.0, 7.0)
+
         Raises:
             InputError: `weights` is of another architecture, or not finite.
         """
@@ -134,7 +151,16 @@ class Plane:
         return x, y, norm(out)
 
     def decompose(self, weights: Weights) -> tuple[float, float, Weights]:
-        """The same as :meth:`project`, with the out-of-plane part as a vector, computed from `weights` when read."""
+        """The same as :meth:`project`, with the out-of-plane part as a vector, computed from `weights` when read.
+
+        >>> a, b, c = ({"w": torch.tensor(at)} for at in ([1.0, 1.0, 0.0], [3.0, 1.0, 0.0], [2.0, 5.0, 0.0]))
+        >>> x, y, out = Plane.through(a, b, c).decompose({"w": torch.tensor([2.0, 3.0, 7.0])})
+        >>> x, y, out["w"].tolist()
+        (1.0, 2.0, [0.0, 0.0, 7.0])
+
+        Raises:
+            InputError: `weights` is of another architecture, or not finite.
+        """
         _check_same_architecture(self._shapes, weights, self.labels[0], "the checkpoint to project")
         _check_finite(weights, "the checkpoint to project")
         displacement = Combination((1.0, weights), (-1.0, self.origin))
@@ -142,7 +168,19 @@ class Plane:
         return x, y, Combination((1.0, displacement), (-x, self.e1), (-y, self.e2))
 
     def barycentric(self, x: float, y: float) -> tuple[float, float, float]:
-        """Coefficients, with sum 1, that write the point as a combination of the three anchors."""
+        """Coefficients, with sum 1, that write the point as a combination of the three anchors.
+
+        >>> a, b, c = ({"w": torch.tensor(at)} for at in ([1.0, 1.0, 0.0], [3.0, 1.0, 0.0], [2.0, 5.0, 0.0]))
+        >>> Plane.through(a, b, c).barycentric(1.0, 2.0)  # between the third and the middle of the others
+        (0.25, 0.25, 0.5)
+
+        Args:
+            x: coordinate along ``e1``.
+            y: coordinate along ``e2``.
+
+        Raises:
+            InputError: the plane has no three anchors.
+        """
         if len(self.anchors) != 3:
             raise InputError(f"this plane ({self.kind}) has no three anchors to write a point as a combination of.")
         (_, _), (x2, _), (x3, y3) = self.anchors

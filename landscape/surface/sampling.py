@@ -8,7 +8,7 @@ import numpy as np
 from scipy import stats
 
 from landscape.data import Task
-from landscape.errors import InputError
+from landscape.data.strata import draw_strata
 from landscape.seeding import numpy_generator
 
 Weighting = Literal["images", "classes"]
@@ -46,16 +46,12 @@ class Sample:
         Raises:
             InputError: `count` is not positive.
         """
-        if count < 1:
-            raise InputError(f"--subset is {count}; expected a number of images of 1 or more.")
         images = task.images
         keys = np.stack([images.domain, task.split.held_out.astype(np.int64), images.labels], axis=1)
         strata, stratum, size = np.unique(keys, axis=0, return_inverse=True, return_counts=True)
         stratum = stratum.reshape(-1)
-        wanted = np.clip(np.round(count * size / len(images)).astype(int), np.minimum(2, size), size)
         generator = numpy_generator(seed, "evaluation", "subset")
-        drawn = [generator.permutation(np.flatnonzero(stratum == h))[: wanted[h]] for h in range(len(strata))]
-        rows = np.sort(np.concatenate(drawn))
+        rows = draw_strata(stratum, count, lambda members, n, _: generator.permutation(members)[:n], least=2)
         return cls(rows, stratum[rows], size, strata[:, 0], strata[:, 1].astype(bool), strata[:, 2])
 
     def __len__(self) -> int:

@@ -1,10 +1,15 @@
 """Stochastic weight averaging as a simple moving average (SWA; algorithms: EoA's SMA)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, update_bn
+from torch.optim.swa_utils import AveragedModel
+
+from landscape.data import Task
+from landscape.evaluation.statistics import Statistics, running_norms
+from landscape.models import Network
 
 
 class WeightAverage:
@@ -18,15 +23,15 @@ class WeightAverage:
         start: t0, the first step whose result is averaged with the one before.
     """
 
-    def __init__(self, network: nn.Module, *, start: int) -> None:
+    def __init__(self, network: Network, *, start: int) -> None:
         self.start = start
         self.averaged = AveragedModel(network, multi_avg_fn=_running_mean, use_buffers=True)
         self.averaged.requires_grad_(False)
 
     @property
-    def network(self) -> nn.Module:
+    def network(self) -> Network:
         """The averaged network."""
-        return self.averaged.module
+        return cast(Network, self.averaged.module)
 
     @property
     def count(self) -> int:
@@ -38,9 +43,23 @@ class WeightAverage:
         if step >= self.start - 1:
             self.averaged.update_parameters(network)
 
-    def recompute_batch_norm(self, batches: Iterable[Tensor]) -> None:
-        """Re-estimate running statistics on source training images, for networks trained without frozen ones."""
-        update_bn(batches, self.averaged.module)
+    def recompute_batch_norm(self, task: Task) -> None:
+        """Give the average running statistics of its own, over the sources' training images."""
+        network = self.network
+        if not running_norms(network):
+            return
+        # Made anew each time: between two records its images would take memory that training needs.
+        statistics = Statistics(
+            network,
+            task.images.pixels,
+            task.source_rows("in"),
+            mean=network.mean,
+            std=network.std,
+            device=next(network.parameters()).device,
+        )
+        own = dict(network.named_buffers())
+        for name, value in statistics.at(dict(network.named_parameters())).items():
+            own[name].copy_(value)
 
     def tensors(self) -> dict[str, Tensor]:
         """State to resume from; empty before the first update."""

@@ -1,18 +1,14 @@
 """What a run keeps of its trajectory: checkpoints, each with its evaluation."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from landscape.algorithms import Algorithm
 from landscape.checkpoint import Checkpoint
-from landscape.data import Task, augmentation_of, augmented_pixels, normalise
+from landscape.data import Task, augmentation_of, augmented_pixels
 from landscape.evaluation import Evaluator, scores
-from landscape.models import Network
-from landscape.seeding import torch_seed
 from landscape.training.averaging import WeightAverage
 from landscape.training.run import Kind, Run
 
@@ -56,9 +52,7 @@ class Recorder:
         raw = self._save(step, "raw", self.algorithm.network)
         if self.average.count:
             if self.algorithm.network.batch_norm == "train":
-                # Dropout is on in these passes and draws from the global generator.
-                with torch_seed(self.run.config.seed, "evaluation", step):
-                    self.average.recompute_batch_norm(training_batches(self.task, self.algorithm.network))
+                self.average.recompute_batch_norm(self.task)
             self._save(step, "swa", self.average.network)
         return raw
 
@@ -119,12 +113,3 @@ def _mean(per_domain: dict[str, dict[str, float]]) -> dict[str, float]:
     names = ("accuracy", "balanced_accuracy", "loss")
     mean = {name: float(np.mean([values[name] for values in judged])) if judged else np.nan for name in names}
     return {**mean, "n": sum(values["n"] for values in judged)}
-
-
-def training_batches(task: Task, network: Network) -> Iterator[Tensor]:
-    """Source training images in order, normalised, for batch-norm statistics."""
-    device = next(network.parameters()).device
-    rows = task.source_rows("in")
-    for start in range(0, len(rows), 64):
-        pixels = task.images.pixels[rows[start : start + 64]]
-        yield normalise(pixels, network.mean, network.std).to(device)

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from scipy.spatial import Delaunay
 from scipy.spatial.distance import cdist
-from sklearn.decomposition import PCA
 from sklearn.metrics import pairwise_distances_argmin_min
 
 from landscape.embedding import coverage
@@ -31,12 +30,16 @@ def table_of(estimates):
     return {(row.measure, row.query, row.pool, row.dimension): row for row in estimates}
 
 
-def test_the_projection_is_scikit_learns_and_knows_no_target(codes_of) -> None:
+def test_the_projection_is_that_of_the_svd_and_knows_no_target(codes_of) -> None:
     codes = codes_of()
-    pool = codes.codes[codes.in_pool]
-    own, theirs = Projection.fit(pool, 4), PCA(4).fit(pool.astype(float))
-    np.testing.assert_allclose(np.abs(own.apply(codes.codes)), np.abs(theirs.transform(codes.codes)), atol=1e-8)
-    np.testing.assert_allclose(own.explained, theirs.explained_variance_ratio_.cumsum())
+    pool = codes.codes[codes.in_pool].astype(float)
+    own, (_, scale, axes) = Projection.fit(pool, 4), np.linalg.svd(pool - pool.mean(0), full_matrices=False)
+    np.testing.assert_allclose(
+        np.abs(own.apply(codes.codes)), np.abs((codes.codes - pool.mean(0)) @ axes[:4].T), atol=1e-8
+    )
+    np.testing.assert_allclose(own.explained, (scale**2).cumsum()[:4] / (scale**2).sum())
+    assert (np.abs(own.axes).max(0) == own.axes.max(0)).all()
+    assert Projection.fit(np.full((3, 4), 2.0), 2).axes.shape == (4, 0)
     assert Projection.fit(np.outer(np.arange(5.0), np.ones(4)), 4).axes.shape == (4, 1)
 
 

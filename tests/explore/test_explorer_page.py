@@ -105,7 +105,7 @@ def test_scores_are_the_result(page: Path, results: Path, data_of) -> None:
         (trace,) = panel["figure"]["data"]
         assert (trace["x"], trace["y"]) == (pair.cosine.tolist(), pair.score.tolist())
         assert panel["title"] == pair.name
-        assert f"{pair.rho.rho:.2f}" in panel["estimate"]
+        assert f"{pair.rho.value:.2f}" in panel["estimate"]
         assert panel["thumb"] == pair.rows.tolist()  # the album holds all images, in order
 
 

@@ -8,7 +8,6 @@ from torch import nn
 
 from landscape.errors import InputError
 from landscape.flatness import Flatness, FlatnessCurve
-from landscape.flatness.curve import bootstrap_interval
 from landscape.flatness.directions import Direction
 
 A = torch.diag(torch.tensor([0.5, 1.0, 2.0, 0.0, 4.0, 1.5], dtype=torch.float64))
@@ -230,17 +229,6 @@ def test_an_exhausted_loader_is_refused(network: nn.Module, batches) -> None:
 def test_a_checkpoint_brings_its_own_loss() -> None:
     with pytest.raises(InputError, match="a checkpoint brings its own loss"):
         measure("run@swa", F.cross_entropy)
-
-
-def test_the_interval_is_the_bootstrap_s() -> None:
-    values = np.random.default_rng(0).normal(2.0, 3.0, (2, 200))
-    interval = bootstrap_interval(np.vstack([np.zeros(200), values]))
-    np.testing.assert_array_equal(interval[0], 0.0)
-    # For means of many values the percentile bootstrap comes close to the normal interval.
-    errors = values.std(1) / np.sqrt(200)
-    np.testing.assert_allclose(interval[1:, 0], values.mean(1) - 1.96 * errors, atol=0.1 * errors.max())
-    np.testing.assert_allclose(interval[1:, 1], values.mean(1) + 1.96 * errors, atol=0.1 * errors.max())
-    np.testing.assert_array_equal(interval, bootstrap_interval(np.vstack([np.zeros(200), values])))
 
 
 def test_a_loss_that_overflows_is_said_to() -> None:

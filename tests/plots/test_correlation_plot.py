@@ -87,7 +87,7 @@ def test_rho_interval_and_p_are_in_the_panel_clear_of_the_points(association, fi
     for ax, pair in zip(figure.axes[:6], association.pairs, strict=True):
         (text,) = ax.texts
         rho = pair.rho
-        assert f"= {rho.rho:.2f} [{rho.low:.2f}, {rho.high:.2f}]" in text.get_text()
+        assert f"= {rho.value:.2f} [{rho.low:.2f}, {rho.high:.2f}]" in text.get_text()
         assert "$p" in text.get_text()
         bottom = text.get_window_extent(renderer).y0
         assert bottom > ax.transData.transform(np.column_stack([pair.cosine, pair.score]))[:, 1].max()
@@ -100,7 +100,7 @@ def test_the_companions_hold_what_was_measured(association, figure) -> None:
     names = [label.get_text() for label in untrained.get_yticklabels()]
     assert names == [*(pair.name for pair in association.pairs), "mean of rho", "within groups"]
     trained = [line.get_xdata()[0] for line in lines(untrained, "_trained")]
-    expected = [*association.observed("rho"), association.mean, association.groups.within.rho]
+    expected = [*association.observed("rho"), association.mean, association.groups.within.value]
     assert trained == pytest.approx(expected)
     rows = lines(untrained, "_untrained")
     assert len(rows) == 8
@@ -138,7 +138,7 @@ def test_other_numbers_of_sources(count: int, shape: tuple[int, int]) -> None:
     spec = figure.axes[0].get_subplotspec().get_gridspec()
     assert (spec.nrows, spec.ncols) == shape
     if count == 2:
-        assert np.isnan(association.groups.within.rho)
+        assert np.isnan(association.groups.within.value)
         assert "undefined" in figure.axes[2].texts[0].get_text()
 
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from landscape.data import Task
+from landscape.data.strata import stratified
 from landscape.errors import InputError
-from landscape.flatness.setting import stratified
 from landscape.storage import Journal
 from landscape.surface.conflict import ConflictMap
 from landscape.surface.domain_gradients import DomainGradients, conflict_map, cosine, measure_conflict

@@ -30,6 +30,10 @@ def test_every_stratum_has_at_least_two_and_the_whole_is_exact(big) -> None:
     assert balanced == pytest.approx(np.mean([values[rows[labels[rows] == k]].mean() for k in range(3)]))
 
 
+def test_the_draws_are_those_of_stored_results(big) -> None:
+    assert Sample.of(big, 10, seed=0).rows[:12].tolist() == [2, 17, 18, 19, 53, 61, 67, 75, 90, 94, 108, 117]
+
+
 def test_the_interval_covers_the_truth_about_as_often_as_it_says(big) -> None:
     rng = np.random.default_rng(1)
     # Strata differ a lot: a sample that ignored them would be far wider.

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from landscape.figures.machinery.product import Product
 from landscape.figures.machinery.study import Study
+from landscape.intervals import Interval, share_of
 from landscape.plots.fig1 import plot_plane
 from landscape.toy.planar_domains import SOURCES, WAYS, Outcome, Setting, simulate
 
@@ -61,15 +61,10 @@ def _count(gain: np.ndarray) -> dict[str, Any]:
     found: dict[str, Any] = {"n": len(gain)}
     for kind, sign in (("helps", 1), ("hurts", -1)):
         hits = int((np.round(sign * gain, 9) >= THRESHOLD).sum())
-        found[kind], found[f"{kind}_low"], found[f"{kind}_high"] = np.nan, np.nan, np.nan
-        if len(gain):
-            interval = stats.binomtest(hits, len(gain)).proportion_ci(method="wilson")
-            found |= {kind: hits / len(gain), f"{kind}_low": interval.low, f"{kind}_high": interval.high}
-    mean = gain.mean() if len(gain) else np.nan
-    half = np.nan
-    if len(gain) > 1:
-        half = stats.t.ppf(0.975, len(gain) - 1) * gain.std(ddof=1) / np.sqrt(len(gain))
-    return found | {"mean": mean, "mean_low": mean - half, "mean_high": mean + half}
+        one = share_of(hits, len(gain), method="wilson")
+        found |= {kind: one.value, f"{kind}_low": one.low, f"{kind}_high": one.high}
+    mean = Interval.of(gain, "draws")
+    return found | {"mean": mean.value, "mean_low": mean.low, "mean_high": mean.high}
 
 
 def _finding(row: dict[str, Any], n: int) -> str:

@@ -10,6 +10,7 @@ from landscape.figures.machinery.study import Study
 from landscape.figures.numbers.cells import Key, by_figure, left_out, main_of, of_first_seed, seeds_of, stacked
 from landscape.figures.numbers.seeds import over_seeds, range_over_seeds
 from landscape.figures.numbers.study_codes import count_words, mixed_codes_of, verdicts, weights_words
+from landscape.intervals import share_of
 from landscape.plots.captions import seed_words
 from landscape.plots.fig4 import plot_fig4, plot_gains
 
@@ -63,13 +64,11 @@ def shares_table(found: "dict[Key, Embedding]") -> pd.DataFrame:
 
     The interval is the exact binomial one over codes; ``reach`` is the mean sum of the negative weights.
     """
-    from scipy.stats import binomtest
-
     rows = []
     for (target, seed), embedding in found.items():
         codes = len(embedding.mixed(_OWN))
         share = embedding.extrapolated(_OWN)
-        ends = binomtest(round(share * codes), codes).proportion_ci(method="exact")
+        ends = share_of(round(share * codes), codes, method="exact")
         row = {"data": embedding.about["data"], "target": target, "seed": str(seed), "codes": codes, "share": share}
         rows.append(row | {"low": ends.low, "high": ends.high, "reach": embedding.about["reach"][_OWN]})
     rows.append({"data": "PACS (the paper; other data)", "target": "sketch", "seed": "n/a", "share": PUBLISHED})

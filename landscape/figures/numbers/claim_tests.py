@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from landscape.config import ALGORITHMS
 from landscape.errors import InputError
 from landscape.figures.machinery.study import Study
 from landscape.figures.numbers.cells import Key
 from landscape.figures.numbers.evidence import Evidence, over_keys
-from landscape.figures.numbers.interval import LEVEL, Mean, over_cells
+from landscape.figures.numbers.interval import Mean, over_cells
 from landscape.figures.numbers.run_scores import Block, Scores, step_time
+from landscape.intervals import variance_ratio
 
 if TYPE_CHECKING:
     from landscape.correlation import Association
@@ -133,8 +133,8 @@ def _prior_variance(source: Source) -> Evidence:
     ratio = float(own / other) if other > 0 else np.nan
     n = len(block.seeds)
     freedom = len(block.targets) * (n - 1)
-    low, high = (ratio / float(stats.f.ppf(q, freedom, freedom)) for q in ((1 + LEVEL) / 2, (1 - LEVEL) / 2))
-    return Evidence(Mean(ratio, np.nan, low, high, n), len(block.targets) * n, block.seeds)
+    low, high = variance_ratio(ratio, freedom, freedom)
+    return Evidence(Mean(ratio, low, high, n, "seeds"), len(block.targets) * n, block.seeds)
 
 
 def _extrapolated(source: Source) -> Evidence:
@@ -144,7 +144,7 @@ def _extrapolated(source: Source) -> Evidence:
 def _inside(source: Source) -> Evidence:
     shares = [each.extrapolated("A") for each in source.mixed.values()]
     worst, seeds = max(shares), tuple(dict.fromkeys(seed for _, seed in source.mixed))
-    return Evidence(Mean(worst, 0.0, worst, worst, len(shares), "runs"), len(shares), seeds)
+    return Evidence(Mean(worst, worst, worst, len(shares), "runs", 0.0), len(shares), seeds)
 
 
 def _coverage(source: Source) -> Evidence:
@@ -228,7 +228,7 @@ def _ends_higher(source: Source) -> Evidence:
 def _rho(source: Source) -> Evidence:
     return over_keys(
         source.study,
-        {key: float(np.mean([pair.rho.rho for pair in each.pairs])) for key, each in source.associations.items()},
+        {key: float(np.mean([pair.rho.value for pair in each.pairs])) for key, each in source.associations.items()},
     )
 
 
@@ -299,7 +299,7 @@ def _toy_direction(source: Source) -> Evidence:
 
 
 def _exact(value: float, n: int) -> Evidence:
-    return Evidence(Mean(value, 0.0, value, value, n, "numbers"), n, ())
+    return Evidence(Mean(value, value, value, n, "numbers", 0.0), n, ())
 
 
 def _of_cells(block: Block, cells: np.ndarray) -> Evidence:

@@ -1,56 +1,11 @@
-"""What few numbers say about a mean: standard error, t-interval, signed-rank test."""
+"""What few numbers say about a mean: which unit its interval is over, and the signed-rank test."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 
-LEVEL = 0.95
-
-
-@dataclass(frozen=True)
-class Mean:
-    """A mean over n units with its standard error and 95 % t-interval; one unit has neither.
-
-    Attributes:
-        value: the mean.
-        error: standard error of the mean, ``s / sqrt(n)`` with n - 1 in s; NaN for n = 1. DomainBed divides by n
-            in s, which for three trials is 1.22 times smaller.
-        low: lower end of the interval; NaN for n = 1.
-        high: upper end.
-        n: units.
-        unit: what they are, such as ``seeds``.
-    """
-
-    value: float
-    error: float
-    low: float
-    high: float
-    n: int
-    unit: str = "seeds"
-
-    @classmethod
-    def of(cls, values: Sequence[float] | np.ndarray, unit: str = "seeds") -> "Mean":
-        """Of some units' values; missing ones (NaN) do not count."""
-        array = np.asarray(values, dtype=np.float64)
-        array = array[~np.isnan(array)]
-        n = len(array)
-        if n < 2:
-            return cls(float(array[0]) if n else np.nan, np.nan, np.nan, np.nan, n, unit)
-        value, error = float(array.mean()), float(array.std(ddof=1) / np.sqrt(n))
-        reach = float(stats.t.ppf((1 + LEVEL) / 2, n - 1)) * error
-        return cls(value, error, value - reach, value + reach, n, unit)
-
-    @property
-    def known(self) -> bool:
-        """Whether there is an interval."""
-        return bool(np.isfinite(self.low))
-
-    @property
-    def decided(self) -> bool:
-        """Whether the interval leaves 0 out."""
-        return self.known and not self.low <= 0 <= self.high
+from landscape.intervals import Interval as Mean
 
 
 def over_cells(values: np.ndarray) -> Mean:

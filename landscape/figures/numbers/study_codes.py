@@ -108,7 +108,7 @@ def mean_of(rows: pd.DataFrame, value: str, several: bool) -> Mean:
     if several:
         return Mean.of(rows[value].to_numpy(dtype=float))
     row = rows.iloc[0]
-    return Mean(row[value], float("nan"), row["low"], row["high"], int(row["n"]), "images")
+    return Mean(row[value], row["low"], row["high"], int(row["n"]), "images")
 
 
 def count_words(verdicts: Iterable[str], *, higher: str = "higher", lower: str = "lower") -> str:

@@ -45,7 +45,7 @@ def test_the_list_is_well_formed() -> None:
 
 
 def evidence(low: float, high: float, unit: str = "seeds", n: int = 3) -> Evidence:
-    return Evidence(Mean((low + high) / 2, 0.1, low, high, n, unit), n, tuple(range(n)))
+    return Evidence(Mean((low + high) / 2, low, high, n, unit, 0.1), n, tuple(range(n)))
 
 
 ONE = BY_ID["mixed"]  # a claim about one data set
@@ -100,7 +100,7 @@ def test_a_verdict_needs_all_targets_and_seeds_enough() -> None:
     found = evidence(0.5, 1.0)  # one target, three seeds
     assert judge(ONE, found, data="PACS", data_name="x", domains=4)[0] == "undecided"
     assert judge(ONE, replace(found, n=12), data="PACS", data_name="x", domains=4)[0] == "supported"
-    near = Evidence(Mean(0.225, 0.1, 0.222, 0.228, 3), 3, (0, 1, 2))
+    near = Evidence(Mean(0.225, 0.222, 0.228, 3, "seeds", 0.1), 3, (0, 1, 2))
     assert judge(BY_ID["extrapolated"], near, data="PACS", data_name="x", domains=4)[0] == "supported"
     variance = BY_ID["prior-variance"]
     assert verdict_of(variance, evidence(1.2, 2.0, n=4), "TerraInc") == "undecided"

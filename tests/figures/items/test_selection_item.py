@@ -69,7 +69,7 @@ def test_the_item_and_its_figure(study: Study) -> None:
 
 def test_one_seed_decides_nothing(study: Study) -> None:
     found = selection.measure(replace(study, seeds=(0,)))
-    far = Mean(2.0, 0.1, 1.0, 3.0, 2, "targets")
+    far = Mean(2.0, 1.0, 3.0, 2, "targets", 0.1)
     assert selection._open(far, found.block) == " (2 targets, one seed, undecided)"
     assert selection._open(replace(far, unit="seeds"), selection.measure(study).block) == " (2 seeds)"
 

@@ -1,4 +1,4 @@
-"""Intervals and tests on few numbers, against scipy and against brute force."""
+"""Units of an interval, and tests on few numbers against scipy and brute force."""
 
 from itertools import product
 
@@ -9,29 +9,6 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from landscape.figures.numbers.interval import Mean, over_cells, signed_rank, smallest_p
-
-floats = st.floats(-100, 100, allow_nan=False).map(lambda value: round(value, 2))
-
-
-@given(st.lists(floats, min_size=2, max_size=8).filter(lambda values: np.ptp(values) > 0))
-def test_mean_error_and_interval_are_those_of_scipy(values: list[float]) -> None:
-    mean = Mean.of(values)
-    expected = stats.ttest_1samp(values, 0).confidence_interval()
-    assert (mean.low, mean.high) == pytest.approx((expected.low, expected.high), abs=1e-9)
-    assert mean.error == pytest.approx(stats.sem(values))
-    assert mean.n == len(values)
-
-
-def test_one_number_has_no_interval_and_gaps_do_not_count() -> None:
-    one = Mean.of([3.0])
-    assert (one.value, one.n, one.known, one.decided) == (3.0, 1, False, False)
-    assert np.isnan(Mean.of([]).value)
-    assert Mean.of([1.0, np.nan, 3.0]) == Mean.of([1.0, 3.0])
-
-
-def test_our_standard_error_divides_by_n_minus_one() -> None:
-    # DomainBed prints "20.0 +/- 4.7" for these: 1.22 times less.
-    assert 100 * Mean.of([0.1, 0.2, 0.3]).error == pytest.approx(4.714 * np.sqrt(1.5), abs=1e-3)
 
 
 def test_seeds_are_the_unit_where_there_are_several_else_targets() -> None:
