@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader, Dataset
 from landscape.config import RunConfig
 from landscape.data import normalise, open_task
 from landscape.evaluation import Evaluator
-from landscape.evaluation.trial import choose
+from landscape.evaluation.timing import choose
 from landscape.models import build_network
 
 Values = tuple[np.ndarray, np.ndarray | None]

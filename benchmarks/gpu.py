@@ -34,7 +34,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from landscape import command
 from landscape.errors import InputError
 from landscape.evaluation import Evaluator
-from landscape.evaluation.trial import choose, choose_precision, sample
+from landscape.evaluation.timing import choose, choose_precision, sample
 from landscape.hardware import autocast, resolve_device
 from landscape.models import build_network
 
@@ -123,7 +123,9 @@ def measure(work: Workload, device: torch.device, name: str, options: argparse.N
     """
     count, grid, build = len(work.labels), list(work.points()), partial(builder(work), device=device)
     key = f"{options.model} {options.size}"
-    precision, why = choose_precision(name, build, count=count, device=str(device), key=key)
+    precision, why = name, "asked for"
+    if name == "auto":
+        precision, why = choose_precision(build, count=count, device=str(device), key=key)
     made = choose(build, count=count, passes=len(grid), precision=precision)
     how = {name: getattr(made, name) for name in ("batch_size", "compiled", "channels_last")}
     evaluator = build(precision=precision, **how)

@@ -21,10 +21,10 @@ PACKAGE = ROOT / "landscape"
 
 # A module imports only from those before it, or from its own part of the package.
 FLOORS = (
-    ("errors", "seeding", "storage", "config", "command", "overrides"),
-    ("weights", "hardware", "checkpoint", "result_file"),
+    ("errors", "seeding", "storage", "config", "command", "overrides", "compute", "analysis"),
+    ("log", "weights", "hardware", "checkpoint", "result_file"),
     ("data", "models", "evaluation"),
-    ("fgmix", "algorithms", "training", "train", "mixture", "opened"),
+    ("fgmix", "algorithms", "training", "train", "mixture", "files", "opened", "stored"),
     ("flatness", "surface", "embedding", "correlation", "reference", "toy"),
     ("plots",),
     ("figures",),

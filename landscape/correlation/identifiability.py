@@ -21,8 +21,6 @@ import numpy as np
 
 from landscape.correlation.rank import Estimate, interval, nothing, spearman
 
-# Fewer untrained scores cannot place an observed value.
-FEWEST_UNTRAINED = 30
 _BATCH = 2**22
 
 

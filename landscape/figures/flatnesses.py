@@ -60,7 +60,9 @@ def pilot_of(study: Study) -> Key:
 
 
 def _measured(study: Study, run: "Run", groups: "Run", gammas: tuple[float, ...] | None) -> "Flatness":
+    from landscape.compute import Compute
     from landscape.flatness.draw import draw
+    from landscape.flatness.recipe import Recipe
     from landscape.flatness.setting import Setting
 
     scale, config = study.scale, run.config
@@ -74,13 +76,10 @@ def _measured(study: Study, run: "Run", groups: "Run", gammas: tuple[float, ...]
     )
     flatness, _ = draw(
         setting,
+        Recipe(gammas, scope=("full",), directions=scale.directions, steps=scale.gammas),
+        Compute(study.device),
         out=study.results,
         formats=(),
-        scopes=("full",),
-        gammas=gammas,
-        directions=scale.directions,
-        steps=scale.gammas,
-        device=study.device,
         progress=study.progress,
     )
     return flatness

@@ -120,7 +120,9 @@ def make(study: Study) -> Product:
 
 
 def _rises(study: Study, run: Run, groups: Run, gammas: tuple[float, ...]) -> dict[str, float]:
+    from landscape.compute import Compute
     from landscape.flatness.draw import draw
+    from landscape.flatness.recipe import Recipe
     from landscape.flatness.setting import Setting
 
     setting = Setting.of(
@@ -133,12 +135,10 @@ def _rises(study: Study, run: Run, groups: Run, gammas: tuple[float, ...]) -> di
     )
     flatness, _ = draw(
         setting,
+        Recipe(gammas, scope=("full",), directions=study.scale.directions),
+        Compute(study.device),
         out=study.results,
         formats=(),
-        scopes=("full",),
-        gammas=gammas,
-        directions=study.scale.directions,
-        device=study.device,
         progress=study.progress,
     )
     (curve,) = flatness.of("full")

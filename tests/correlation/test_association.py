@@ -13,6 +13,7 @@ from scipy import stats
 import landscape.correlation as package
 from landscape.checkpoint import Checkpoint
 from landscape.correlation.association import Association
+from landscape.correlation.recipe import Recipe
 from landscape.correlation.report import report
 from landscape.data import normalise
 from landscape.errors import InputError
@@ -21,7 +22,7 @@ from landscape.opened import Opened
 
 
 def measured(run, **options) -> Association:
-    options = {"pairs": 40, "groups": 20, "untrained": 30, "resamples": 300, "progress": False} | options
+    options = {"recipe": Recipe(pairs=40, groups=20, null=30, resamples=300), "progress": False} | options
     return Association.measure(run.folder, **options)
 
 
@@ -100,13 +101,13 @@ def test_it_repeats_and_the_draw_counts(association: Association, runs) -> None:
 
 
 def test_averaged_weights_stand_for_the_raw_iterate(association: Association, runs) -> None:
-    same(association, Association.measure(runs["fgmix"].find(kind="swa"), pairs=40, groups=20, untrained=30,
-                                          resamples=300, progress=False))  # fmt: skip
+    recipe = Recipe(pairs=40, groups=20, null=30, resamples=300)
+    same(association, Association.measure(runs["fgmix"].find(kind="swa"), recipe=recipe, progress=False))
 
 
 def test_an_averaged_checkpoint_alone_says_where_its_gradients_are(runs, tmp_path) -> None:
     alone = Checkpoint.load(runs["fgmix"].find(kind="swa")).save(tmp_path / "averaged.safetensors")
-    got = Association.measure(alone, pairs=10, groups=10, untrained=30, resamples=200, progress=False)
+    got = Association.measure(alone, recipe=Recipe(pairs=10, groups=10, null=30, resamples=200), progress=False)
     assert "gradients are taken at the averaged weights" in "\n".join(got.about["notes"])
 
 
