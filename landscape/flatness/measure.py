@@ -11,11 +11,12 @@ from tqdm.auto import tqdm
 
 from landscape.compute import DEFAULT, Compute
 from landscape.errors import InputError
+from landscape.evaluation.own_loss import mean_loss
 from landscape.evaluation.timing import seconds_of
 from landscape.flatness.comparison import Flatness
 from landscape.flatness.curve import FlatnessCurve
 from landscape.flatness.losses import FullProbe, Losses, about_mixture, head_probe
-from landscape.flatness.probe import HeadProbe, ModuleProbe, Probe, mean_loss
+from landscape.flatness.probe import HeadProbe, ModuleProbe, Probe
 from landscape.flatness.recipe import PLAIN, SCOPES, Recipe
 from landscape.flatness.setting import Setting
 from landscape.flatness.walk import choose_gammas, walk

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from landscape.errors import InputError
-from landscape.flatness.probe import ModelLoss, mean_loss
+from landscape.evaluation.own_loss import ModelLoss, mean_loss
 from landscape.log import Log
 from landscape.storage import digest, provenance
 from landscape.surface.grid import Grid
