@@ -21,9 +21,9 @@ from landscape.mixture import restore_policy
 from landscape.opened import Opened
 
 
-def measured(run, **options) -> Association:
-    options = {"recipe": Recipe(pairs=40, groups=20, null=30, resamples=300), "progress": False} | options
-    return Association.measure(run.folder, **options)
+def measured(run, journal=None, **options) -> Association:
+    recipe = Recipe(**{"pairs": 40, "groups": 20, "null": 30, "resamples": 300} | options)
+    return Association.measure(run.folder, recipe=recipe, journal=journal, progress=False)
 
 
 def same(first: Association, second: Association) -> None:
@@ -95,7 +95,7 @@ def test_it_repeats_and_the_draw_counts(association: Association, runs) -> None:
     other = measured(runs["fgmix"], draw=1)
     assert not np.array_equal(other.pairs[0].rows, association.pairs[0].rows)
     assert not np.array_equal(other.untrained.rho, association.untrained.rho)
-    held_out = measured(runs["fgmix"], part="out", pairs=10, groups=10)
+    held_out = measured(runs["fgmix"], images="out", pairs=10, groups=10)
     task = Opened.open([Checkpoint.load(runs["fgmix"].find())], progress=False).task
     assert set(held_out.pairs[0].rows[:, 0]) <= set(task.rows("clay", "out"))
 

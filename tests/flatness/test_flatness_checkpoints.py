@@ -1,6 +1,7 @@
 """Checkpoints: values of every loss against explicit loops, the same directions for all, and resuming."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -156,22 +157,22 @@ def test_a_subset_keeps_the_shares(task, network, checkpoint_of) -> None:
 def test_an_interrupted_measurement_continues(task, network, checkpoint_of, tmp_path: Path) -> None:
     setting = setting_of(task, network, checkpoint_of("erm", 1), checkpoint_of("fgmix", 2))
     journal = tmp_path / "journal.jsonl"
-    options = {"recipe": Recipe(steps=2, directions=4), "progress": False}
-    whole = measure(setting, **options, journal=journal)
+    recipe = Recipe(steps=2, directions=4)
+    whole = measure(setting, recipe, journal=journal, progress=False)
     lines = journal.read_bytes().split(b"\n")
     for kept in (1, 7, 23):
         # A crash in the middle of a row.
         journal.write_bytes(b"\n".join(lines[:kept]) + b"\n" + lines[kept][: len(lines[kept]) // 2])
-        resumed = measure(setting, **options, journal=journal)
+        resumed = measure(setting, recipe, journal=journal, progress=False)
         assert len(Journal(journal).read()) == len(lines) - 1
         for a, b in zip(whole.curves, resumed.curves, strict=True):
             np.testing.assert_array_equal(a.samples, b.samples)
             np.testing.assert_array_equal(a.gamma, b.gamma)
     # Rows of other inputs are not taken.
-    other = measure(setting, **options, recipe=Recipe(direction_seed=1), journal=journal)
+    other = measure(setting, replace(recipe, direction_seed=1), journal=journal, progress=False)
     assert not np.array_equal(other.curves[0].samples, whole.curves[0].samples)
     # More directions go on from fewer.
-    measure(setting, **options, journal=journal)
+    measure(setting, recipe, journal=journal, progress=False)
     before = journal.stat().st_size
     more = measure(setting, recipe=Recipe(steps=2, directions=5), progress=False, journal=journal)
     np.testing.assert_array_equal(more.curves[0].samples[..., :4], whole.curves[0].samples)
