@@ -50,8 +50,10 @@ start, erm_end, fgmix_end = erm.find(0), erm.find(kind="swa"), fgmix.find(kind="
 
 # %%
 from landscape import Surface
+from landscape.surface.recipe import Recipe, Where
 
-surface = Surface.through(start, erm_end, fgmix_end, points=points, subset=subset, progress=False)
+where, recipe = Where(points=points), Recipe(subset=subset)
+surface = Surface.through(start, erm_end, fgmix_end, where=where, recipe=recipe, progress=False)
 figure = surface.plot()
 
 # %% [markdown]

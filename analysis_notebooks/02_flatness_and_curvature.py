@@ -45,6 +45,7 @@ import numpy as np
 import torch
 
 from landscape import Flatness, FlatnessCurve
+from landscape.flatness.recipe import Recipe
 
 h, bowl = 3.0, torch.nn.Linear(20, 1)
 torch.nn.init.zeros_(bowl.weight)
@@ -52,7 +53,7 @@ torch.nn.init.zeros_(bowl.bias)
 ruler = FlatnessCurve.measure(
     bowl,
     lambda module: float(h / 2 * sum((p.double() ** 2).sum() for p in module.parameters())),
-    gammas=(0.5, 1.0, 2.0),
+    recipe=Recipe(gammas=(0.5, 1.0, 2.0)),
     progress=False,
 )
 assert np.allclose(ruler.mean(), (h * ruler.gamma**2 / 2) ** 2, rtol=1e-4)
@@ -66,7 +67,11 @@ print("mean over directions:", ruler.mean().round(4), " closed form:", ((h * rul
 
 # %%
 flatness = Flatness.measure(
-    erm.find(), fgmix.find(), scopes=("full",), directions=directions, steps=4, subset=subset, progress=False
+    erm.find(),
+    fgmix.find(),
+    recipe=Recipe(scope=("full",), directions=directions, steps=4),
+    subset=subset,
+    progress=False,
 )
 figure = flatness.plot()
 
@@ -89,10 +94,10 @@ figure = flatness.plot()
 
 # %%
 from landscape import CurvaturePath
+from landscape.flatness.recipe import CurvatureRecipe
 
-path = CurvaturePath.measure(
-    erm.find(), fgmix.find(), scopes=("classifier",), top=1, density=False, root=root, progress=False
-)
+recipe = CurvatureRecipe(scope=("classifier",), top=1, density=False)
+path = CurvaturePath.measure(erm.find(), fgmix.find(), recipe=recipe, root=root, progress=False)
 figure = path.plot()
 
 # %% [markdown]

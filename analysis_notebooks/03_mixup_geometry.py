@@ -31,10 +31,11 @@ images, dimensions = 800, (2, 5, 10)  # a stratified sample; dimensions in which
 
 # %%
 from landscape import Embedding
+from landscape.embedding import Recipe
 from landscape.training import train
 
 fgmix = train(config.replace(algorithm="fgmix"), root=root)
-embedding = Embedding.fit(fgmix.find(kind="swa"), images=images, dimensions=dimensions, progress=False)
+embedding = Embedding.fit(fgmix.find(kind="swa"), recipe=Recipe(images=images, dimensions=dimensions), progress=False)
 figure = embedding.plot()
 
 # %% [markdown]

@@ -31,10 +31,12 @@ pairs, groups, untrained = 200, 200, 100  # sampled pairs and groups; random ini
 
 # %%
 from landscape import Association
+from landscape.correlation.recipe import Recipe
 from landscape.training import train
 
 fgmix = train(config.replace(algorithm="fgmix"), root=root)
-association = Association.measure(fgmix.find(), pairs=pairs, groups=groups, untrained=untrained, progress=False)
+recipe = Recipe(pairs=pairs, groups=groups, null=untrained)
+association = Association.measure(fgmix.find(), recipe=recipe, progress=False)
 figure = association.plot()
 
 # %% [markdown]

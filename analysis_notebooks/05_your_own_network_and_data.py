@@ -93,8 +93,8 @@ class Digits(nn.Module):
 # Three state dicts are kept: at the start, at the end, and the average over the last third of the steps.
 #
 # This network has layer norm. If yours has batch norm, call `torch.optim.swa_utils.update_bn` before you keep an
-# average, and give `Surface.through` the option `batch_norm="recomputed"`: running statistics fit no weights but their
-# own.
+# average, and give `Surface.through` the option `recipe=Recipe(batch_norm="recomputed")`: running statistics fit no
+# weights but their own.
 
 # %%
 from torch.nn.functional import cross_entropy
@@ -135,8 +135,9 @@ print(f"loss of the last batch {loss.item():.3f}")
 
 # %%
 from landscape import Surface
+from landscape.surface.recipe import Where
 
-surface = Surface.through(start, end, average, data=task, network=model, points=points, progress=False)
+surface = Surface.through(start, end, average, data=task, network=model, where=Where(points=points), progress=False)
 figure = surface.plot()
 
 # %% [markdown]
@@ -146,6 +147,7 @@ figure = surface.plot()
 
 # %%
 from landscape import Curvature, FlatnessCurve
+from landscape.flatness import recipe as flatness
 
 sample = tensors(np.random.default_rng(0).choice(task.source_rows("in"), 128, replace=False))
 loader = DataLoader(TensorDataset(*sample.tensors[:2]), batch_size=64)
@@ -153,10 +155,9 @@ curves, bends, gammas = {}, {}, None
 for name, weights in (("last weights", end), ("average", average)):
     model.load_state_dict(weights)
     model.train()
-    curves[name] = FlatnessCurve.measure(
-        model, cross_entropy, loader, directions=directions, gammas=gammas, steps=4, method=name, progress=False
-    )
-    gammas = curves[name].gamma[1:]  # the pilot chooses for the first, the second gets the same
+    recipe = flatness.Recipe(gammas, directions=directions, steps=4)
+    curves[name] = FlatnessCurve.measure(model, cross_entropy, loader, recipe, method=name, progress=False)
+    gammas = tuple(curves[name].gamma[1:])  # the pilot chooses for the first, the second gets the same
     bends[name] = Curvature.measure(model, nn.CrossEntropyLoss(), loader, scope="classifier", top=1)
     assert model.training
     assert all(torch.equal(tensor, weights[key]) for key, tensor in model.state_dict().items())
@@ -181,11 +182,12 @@ label = axes[1].set_ylabel("")
 
 # %%
 from landscape import Embedding
+from landscape.embedding import Recipe
 from landscape.plots import plot_embedding
 
 rows = np.sort(np.random.default_rng(1).choice(len(images), min(600, len(images)), replace=False))
 with_names = [(x, y, [images.domains[d] for d in z]) for x, y, z in DataLoader(tensors(rows), batch_size=200)]
-embedding = Embedding.fit(model, with_names, target="tilted60", dimensions=(), progress=False)
+embedding = Embedding.fit(model, with_names, target="tilted60", recipe=Recipe(dimensions=()), progress=False)
 figure, axes = plt.subplots(1, 2, figsize=(6.75, 3.3), layout="constrained")
 for ax, by in zip(axes, ("class", "domain"), strict=True):
     plot_embedding(embedding, ax, by=by, title=f"by {by}")

@@ -23,13 +23,13 @@ from torch.utils.data import DataLoader, Dataset
 from landscape.config import RunConfig
 from landscape.data import normalise, open_task
 from landscape.evaluation import Evaluator
-from landscape.evaluation.trial import choose
+from landscape.evaluation.timing import choose
 from landscape.models import build_network
 
 Values = tuple[np.ndarray, np.ndarray | None]
 Evaluate = Callable[[], Values]
 How = dict[str, Any]
-"""What this package's trial chose: ``batch_size``, ``compiled``, ``channels_last``."""
+"""What this package's timing chose: ``batch_size``, ``compiled``, ``channels_last``."""
 K, BATCH = 7, 64
 # Share of the norm of all weights that the plane reaches. Twice as far Lite0 is so ill-conditioned that any two ways of
 # computing it in float32 differ by 1e-3.
@@ -206,7 +206,7 @@ def builder(work: Workload) -> Callable[..., Evaluator]:
 
 
 def choice(work: Workload) -> dict[str, Any]:
-    """How this package's trial would evaluate a long grid: layout, batch size, compiled or not; and its reasons."""
+    """How this package's timing would evaluate a long grid: layout, batch size, compiled or not; and its reasons."""
     made = choose(builder(work), count=len(work.labels), passes=10**6)
     return {name: getattr(made, name) for name in ("batch_size", "compiled", "channels_last", "reasons")}
 

@@ -6,7 +6,7 @@
 
 The goal: 25 x 25 points of ResNet-50 over 20,000 images of 224 px in under 10 minutes. Speed does not depend on what
 images show: they are random bytes from a seed (20,000 of them take 3 GB, here and on the device), for a random network.
-This package's trial chooses layout, batch size, and compiled or not. A round times --passes points, spread over the
+This package's timing chooses layout, batch size, and compiled or not. A round times --passes points, spread over the
 grid so that most have a row of their own, which costs a little more than row after row; the minutes are extrapolated,
 with --whole measured. The bare forward pass has the same folded network, layout, batch size and arithmetic, compiled if
 ours is; its weights stay as they are, and its batches lie normalised on the device, as many of them as fit into 2 GiB,
@@ -34,7 +34,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from landscape import command
 from landscape.errors import InputError
 from landscape.evaluation import Evaluator
-from landscape.evaluation.trial import choose, choose_precision, sample
+from landscape.evaluation.timing import choose, choose_precision, sample
 from landscape.hardware import autocast, resolve_device
 from landscape.models import build_network
 
@@ -123,7 +123,9 @@ def measure(work: Workload, device: torch.device, name: str, options: argparse.N
     """
     count, grid, build = len(work.labels), list(work.points()), partial(builder(work), device=device)
     key = f"{options.model} {options.size}"
-    precision, why = choose_precision(name, build, count=count, device=str(device), key=key)
+    precision, why = name, "asked for"
+    if name == "auto":
+        precision, why = choose_precision(build, count=count, device=str(device), key=key)
     made = choose(build, count=count, passes=len(grid), precision=precision)
     how = {name: getattr(made, name) for name in ("batch_size", "compiled", "channels_last")}
     evaluator = build(precision=precision, **how)

@@ -36,9 +36,11 @@ from contenders import Workload, workload
 from torch import nn
 
 from landscape.checkpoint import Checkpoint
+from landscape.compute import Compute
 from landscape.data import DomainImages, Task, split_images
 from landscape.evaluation import Evaluator
 from landscape.surface import Surface
+from landscape.surface.recipe import Where
 from landscape.weights import weights_of
 
 MIB = 2**20
@@ -129,7 +131,7 @@ def serve(contender: str, work: Workload, pixels: np.ndarray, labels: np.ndarray
     spread = [{name: tensor * scale for name, tensor in weights_of(small).items()} for scale in (1.0, 2.0)]
     spread.append({name: torch.randn_like(tensor) for name, tensor in spread[0].items()})
     Surface.through(
-        *spread, task_of(pixels[every], labels[every]), network=small, points=2, precision="fp32", progress=False
+        *spread, task_of(pixels[every], labels[every]), network=small, where=Where(points=2), progress=False
     )
     size = sum(parameter.numel() for parameter in work.network.parameters()) * 4 / MIB
     anchors = checkpoints_of(work, folder) if contender == "whole" else []
@@ -151,7 +153,8 @@ def serve(contender: str, work: Workload, pixels: np.ndarray, labels: np.ndarray
             network = work.network
             network.mean, network.std = mean, std  # type: ignore[assignment]
             task = task_of(pixels, labels)
-            Surface.through(*anchors, task, network=network, points=3, batch_size=batch_size, progress=False)
+            how = Compute(batch_size=batch_size)
+            Surface.through(*anchors, task, network=network, where=Where(points=3), compute=how, progress=False)
     answer = {"peak": status("VmHWM") - resident, "own": most[0] - own, "weights": size}
     print("ANSWER " + json.dumps(answer), flush=True)
 

@@ -3,7 +3,7 @@
     python benchmarks/surface.py --quick
     PYTHONPATH=PEERS python benchmarks/surface.py --workload resnet18 --points 5 --rounds 5
 
-This package's own trial says first how it would evaluate a long grid: layout, batch size, compiled or not. The bare
+This package's own timing says first how it would evaluate a long grid: layout, batch size, compiled or not. The bare
 forward pass gets the same. Every contender lives in a fresh process of its own on one thread. First each computes the
 whole grid, which warms up and compiles, and the losses have to agree within 1e-4: who differs more is left out (bf16:
 the difference is printed). Then rounds follow in which each computes the grid again, one after the other in an order
@@ -121,7 +121,7 @@ def agreement(name: str, answer: dict[str, Any], base: dict[str, Any]) -> tuple[
 
 
 def choose_how(work: str, points: int, folder: Path, quick: bool) -> dict[str, Any]:
-    """What this package's trial chooses, from a process of its own; says why."""
+    """What this package's timing chooses, from a process of its own; says why."""
     process = Process(CHOICE, work, points, folder, quick, {})
     how = process.run()
     process.close()

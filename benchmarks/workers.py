@@ -29,10 +29,10 @@ from rounds import Comparison, compare
 
 from landscape.config import RunConfig
 from landscape.data import open_task
-from landscape.evaluation.trial import Choice
+from landscape.evaluation.timing import Choice
 from landscape.surface.distributed import Bench, Parcel, Point, connected
-from landscape.surface.options import Options
 from landscape.surface.plan import Plan
+from landscape.surface.recipe import Where
 from landscape.surface.setting import Setting
 from landscape.weights import weights_of
 
@@ -53,7 +53,7 @@ def parcel(points: int, folder: Path, quick: bool) -> tuple[Parcel, list[Point]]
         for index in range(3)
     ]
     setting = Setting.through(*anchors, task, network=network, progress=False)
-    plan = Plan.of(setting, points=points, options=Options(), progress=False)
+    plan = Plan.of(setting, Where(points=points), progress=False)
     choice = Choice("fp32", 64, False, float("nan"))
     cells = [(f"{i},{j}", float(plan.grid.x[j]), float(plan.grid.y[i])) for i, j in plan.grid.cells()]
     return Parcel.of(plan, rows, device="cpu", choice=choice), cells

@@ -43,6 +43,7 @@ def main(args: list[str] | None = None) -> None:
     options = command.parse(DemoOptions, prog="python -m landscape.demo", description=__doc__ or "", args=args)
     from landscape.data import open_task
     from landscape.surface.draw import draw
+    from landscape.surface.recipe import Where
     from landscape.surface.report import report
     from landscape.surface.setting import Setting
     from landscape.training import train
@@ -61,9 +62,9 @@ def main(args: list[str] | None = None) -> None:
     anchors = (runs["erm"].find(0), runs["erm"].find(kind="swa"), runs["fgmix"].find(kind="swa"))
     surface, written = draw(
         Setting.through(*anchors, data=task),
+        Where(points=options.points),
         out=options.out,
         name=f"surface-{stem}",
-        points=options.points,
         note=f"({CAVEAT})",
     )
     print(report(surface))

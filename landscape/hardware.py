@@ -1,4 +1,4 @@
-"""Where to compute and in which precision: resolved once, from what the machine has and a short trial."""
+"""Where to compute and in which precision: resolved once, from what the machine has and a short timing."""
 
 import ctypes
 import json
@@ -19,12 +19,12 @@ from landscape.errors import InputError, unknown_choice
 from landscape.storage import atomic_write, cache_folder, digest
 
 ComputePrecision = Literal["fp32", "bf16"]
-Trial = Callable[[ComputePrecision], float]
+Timer = Callable[[ComputePrecision], float]
 """Seconds that one step takes in a precision."""
 
 WORTHWHILE = 1.3
 """bf16 costs accuracy, so it has to be at least this many times faster."""
-_TRIAL_SECONDS = 3.0
+_SECONDS = 3.0
 _LEAST_ROUNDS = 3
 # Options of glibc's mallopt.
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
@@ -80,19 +80,19 @@ def keep_freed_memory() -> bool:
 
 
 def resolve_precision(
-    precision: str, device: torch.device, trial: Trial | None = None, *, key: str = ""
+    precision: str, device: torch.device, timer: Timer | None = None, *, key: str = ""
 ) -> PrecisionChoice:
     """fp32, or bf16 autocast, for ``auto`` by what the device is faster in.
 
     CUDA: bf16 where it is native. MPS: fp32. CPU: fp32, unless the CPU has bf16 matrix instructions *and* the
-    trial finds bf16 at least 1.3 times faster. Precision is part of a run's identity, so a trial's verdict is
+    timing finds bf16 at least 1.3 times faster. Precision is part of a run's identity, so a timing's verdict is
     stored in the cache folder, under the CPU's model, torch's version and `key`: it does not flip between calls.
 
     Args:
         precision: ``auto``, ``fp32`` or ``bf16``; the latter two are taken as they are.
         device: where the network will run.
-        trial: seconds of one step in a precision, such as :func:`step_timer`'s; None means fp32 on a CPU.
-        key: what the trial measures, for example the network's name and the image size.
+        timer: seconds of one step in a precision, such as :func:`step_timer`'s; None means fp32 on a CPU.
+        key: what is timed, for example the network's name and the image size.
 
     Raises:
         InputError: an unknown precision.
@@ -109,9 +109,9 @@ def resolve_precision(
         return PrecisionChoice("fp32", f"the default on {device.type}")
     if not cpu_has_bf16():
         return PrecisionChoice("fp32", "this CPU has no bf16 matrix instructions")
-    if trial is None:
-        return PrecisionChoice("fp32", "no trial was made")
-    return _remembered_trial(trial, key)
+    if timer is None:
+        return PrecisionChoice("fp32", "nothing was timed")
+    return _remembered(timer, key)
 
 
 def cpu_has_bf16() -> bool:
@@ -124,13 +124,13 @@ def cpu_has_bf16() -> bool:
     return any(ask() for ask in asks if ask is not None)
 
 
-def step_timer(build: Callable[[], nn.Module], image_size: int, *, batch_size: int | None = None) -> Trial:
-    """A trial for :func:`resolve_precision`: forward and backward of a network on random images, on the CPU.
+def step_timer(build: Callable[[], nn.Module], image_size: int, *, batch_size: int | None = None) -> Timer:
+    """A timer for :func:`resolve_precision`: forward and backward of a network on random images, on the CPU.
 
     It runs on one thread and counts that thread's processor time, which a busy neighbour hardly changes.
 
     Args:
-        build: makes the network; called only if the trial is really made.
+        build: makes the network; called only if it is really timed.
         image_size: side of the images in pixels.
         batch_size: images a step; None means 4 of 224 pixels, more when they are smaller, at most 32.
     """
@@ -185,13 +185,13 @@ def to_channels_last(network: nn.Module, device: torch.device) -> nn.Module:
     return network.to(device).to(memory_format=torch.channels_last)
 
 
-def _remembered_trial(trial: Trial, key: str) -> PrecisionChoice:
+def _remembered(timer: Timer, key: str) -> PrecisionChoice:
     # Not the number of threads: a run would have another name when it is continued with fewer of them.
     about = {"cpu": _cpu_model(), "torch": torch.__version__, "key": key}
     path = cache_folder() / "precision" / f"{digest(json.dumps(about, sort_keys=True))}.json"
     if (known := _read_choice(path)) is not None:
         return known
-    choice = _try_both(trial)
+    choice = _try_both(timer)
     atomic_write(path, json.dumps(about | {"precision": choice.precision, "reason": choice.reason}, indent=1))
     return choice
 
@@ -204,26 +204,26 @@ def _read_choice(path: Path) -> PrecisionChoice | None:
         return None
 
 
-def _try_both(trial: Trial) -> PrecisionChoice:
+def _try_both(timer: Timer) -> PrecisionChoice:
     """Interleaved rounds after one that warms up and never counts; the fastest step of each precision decides.
 
-    A busy machine must not cut the trial down to a first step: that one builds kernels, in float32 more of them.
+    A busy machine must not cut the timing down to a first step: that one builds kernels, in float32 more of them.
     """
     began = time.perf_counter()
     rounds: dict[ComputePrecision, list[float]] = {"fp32": [], "bf16": []}
     try:
         for name in rounds:
-            trial(name)
+            timer(name)
         while (done := len(rounds["bf16"])) < 5:
-            if done >= _LEAST_ROUNDS and time.perf_counter() - began > _TRIAL_SECONDS:
+            if done >= _LEAST_ROUNDS and time.perf_counter() - began > _SECONDS:
                 break
             for name, seconds in rounds.items():
-                seconds.append(trial(name))
+                seconds.append(timer(name))
     except RuntimeError as error:
-        return PrecisionChoice("fp32", f"the trial in bf16 failed: {error}")
+        return PrecisionChoice("fp32", f"the timing in bf16 failed: {error}")
     best = {name: min(seconds) for name, seconds in rounds.items()}
     ratio = best["fp32"] / best["bf16"]
-    reason = f"in a trial a bf16 step took {best['bf16']:.3g} s, a float32 step {best['fp32']:.3g} s"
+    reason = f"in a timing a bf16 step took {best['bf16']:.3g} s, a float32 step {best['fp32']:.3g} s"
     return PrecisionChoice("bf16" if ratio >= WORTHWHILE else "fp32", reason)
 
 

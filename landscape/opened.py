@@ -1,23 +1,30 @@
 """Checkpoints opened for analysis: with the network and the data that they belong to."""
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
+import numpy as np
 from torch import Tensor, nn
 
 from landscape.checkpoint import Checkpoint
+from landscape.compute import Compute, Precision
 from landscape.config import DISPLAY_NAMES, RunConfig
 from landscape.data import Task, open_task
 from landscape.errors import InputError
+from landscape.evaluation import Evaluator
+from landscape.evaluation.timing import Build, choose_precision
+from landscape.files import Files
 from landscape.mixture import has_policy
 from landscape.models import build_network
 from landscape.models.renaming import fit_names
+from landscape.overrides import Changes
 from landscape.seeding import torch_seed
-from landscape.storage import digest, file_digest
-from landscape.training import Run, resolve
+from landscape.storage import digest, provenance
+from landscape.training import Run
 
 Reference = str | Path | Checkpoint | Mapping[str, Tensor]
 # What decides which images there are and how they are split.
@@ -36,6 +43,7 @@ class Opened:
         task: images, split and target.
         seeds: trial seeds of the runs.
         notes: what the reader should know, in sentences.
+        files: the files behind the checkpoints, each read once.
     """
 
     checkpoints: tuple[Checkpoint, ...]
@@ -45,6 +53,7 @@ class Opened:
     task: Task
     seeds: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
+    files: Files = field(default_factory=Files, repr=False, compare=False)
 
     @classmethod
     def open(
@@ -53,9 +62,9 @@ class Opened:
         data: Task | str | None = None,
         *,
         network: nn.Module | str | None = None,
-        root: Path | str = "checkpoints",
         progress: bool = True,
-        **changes: Any,
+        files: Files | None = None,
+        **changes: Unpack[Changes],
     ) -> "Opened":
         """Read the checkpoints, build their network, open their data.
 
@@ -65,29 +74,32 @@ class Opened:
             references: checkpoint files, ``RUN[@STEP|@swa]``, checkpoints, or mappings of weights.
             data: an open task, or the name of the data, in place of the checkpoints' own.
             network: a module, or a model's name; needed for bare weights and for a model of the user's own.
-            root: folder of the run folders.
             progress: show a bar while images are decoded.
-            changes: fields of :class:`~landscape.config.RunConfig` to replace (``target``, ``image_size`` ...).
+            files: what has been read before of the files behind the checkpoints.
+            changes: ``root``, the folder of the run folders, and fields of :class:`~landscape.config.RunConfig` to
+                replace: ``target``, ``image_size`` ...
 
         Raises:
             InputError: a file that cannot be read, checkpoints that disagree, data that differ from those of
                 training, or bare weights without a network and data.
         """
-        checkpoints = [_load(reference, root) for reference in references]
-        changes = {name: value for name, value in changes.items() if value is not None}
+        files = Files() if files is None else files
+        root = changes.pop("root", "checkpoints")
+        checkpoints = [_load(reference, root, files) for reference in references]
+        fields: dict[str, Any] = {name: value for name, value in changes.items() if value is not None}
         if isinstance(data, str):
-            changes["data"] = data
+            fields["data"] = data
         if isinstance(network, str):
-            changes["model"] = network
+            fields["model"] = network
         notes = [note for checkpoint in checkpoints for note in checkpoint.notes]
-        config = _common_config(checkpoints, changes, own_task=isinstance(data, Task), own_network=network is not None)
+        config = _common_config(checkpoints, fields, own_task=isinstance(data, Task), own_network=network is not None)
         task = data if isinstance(data, Task) else open_task(config, progress=progress)
-        chosen = isinstance(data, Task) or not changes.keys().isdisjoint(_SPLIT)
+        chosen = isinstance(data, Task) or not fields.keys().isdisjoint(_SPLIT)
         notes += _check_task(checkpoints, task, chosen=chosen)
         if isinstance(network, nn.Module):
             module, model = network, str(getattr(network, "name", type(network).__name__))
         else:
-            module, model = _build(config, len(task.images.classes), trusted="model" in changes), config.model
+            module, model = _build(config, len(task.images.classes), trusted="model" in fields), config.model
         renamed = [_under_its_names(checkpoint, module) for checkpoint in checkpoints]
         notes += [note for _, note in renamed if note]
         checkpoints = [checkpoint for checkpoint, _ in renamed]
@@ -101,11 +113,12 @@ class Opened:
             task=task,
             seeds=tuple(sorted({each.config.seed for each in checkpoints if each.config})),
             notes=tuple(dict.fromkeys(notes)),
+            files=files,
         )
 
     def digest(self) -> str:
         """A hash of weights, data, network: of everything that an evaluation of the checkpoints depends on."""
-        parts = [content_digest(checkpoint) for checkpoint in self.checkpoints]
+        parts = [self.files.content(checkpoint) for checkpoint in self.checkpoints]
         parts += [self.task.images.digest, self.task.split.digest, self.task.target, str(self.image_size)]
         # A representation may hold addresses, which change from call to call.
         return digest(*parts, self.model, re.sub(r" at 0x[0-9a-fA-F]+", "", repr(self.network)))
@@ -115,25 +128,104 @@ class Opened:
         """Side of the images in pixels."""
         return int(self.task.images.pixels.shape[1])
 
+    def only(self, index: int) -> "Opened":
+        """One of the checkpoints by itself."""
+        checkpoint = self.checkpoints[index]
+        seeds = (checkpoint.config.seed,) if checkpoint.config else ()
+        return replace(self, checkpoints=(checkpoint,), names=(self.names[index],), seeds=seeds)
 
-def run_of(checkpoint: Checkpoint) -> Run | None:
-    """The run in whose folder a checkpoint lies, if it lies in one that can be read.
+    def about(
+        self, *, n: Mapping[str, Any], notes: Iterable[str], inputs: Mapping[str, str], **more: Any
+    ) -> dict[str, Any]:
+        """What every result records of its checkpoints: data, network, seeds, counts, notes, provenance.
 
-    A copied folder whose trunk stayed behind, or whose ``config.json`` is damaged, is none: the checkpoint itself says
-    all that an analysis needs.
-    """
-    if checkpoint.config is None or checkpoint.path is None:
-        return None
-    try:
-        return Run.open(checkpoint.path.parent)
-    except (InputError, KeyError, TypeError, ValueError):
-        return None
+        Args:
+            n: numbers of images and of what else was counted.
+            notes: what is to be known, in sentences; each is kept once.
+            inputs: names of the inputs, without the folders of this machine, and the hash of them all.
+            more: what else the result records.
+        """
+        task = self.task
+        return {
+            "data": task.images.name,
+            "data_digest": task.images.digest,
+            "target": task.target,
+            "sources": list(task.sources),
+            "model": self.model,
+            "image_size": self.image_size,
+            "seeds": list(self.seeds),
+            "n": dict(n),
+            **more,
+            "notes": list(dict.fromkeys(notes)),
+            "provenance": provenance(inputs),
+        }
+
+    def evaluator(self, compute: Compute, rows: np.ndarray | None = None) -> Evaluator:
+        """An evaluator of the network on some of the images, by default all, for other weights than its own.
+
+        The precision of `compute` is resolved.
+        """
+        return self.builder(compute.device, rows)(
+            precision=compute.exact, batch_size=compute.batch_size, compiled=compute.compiled == "on"
+        )
+
+    def builder(self, device: str, rows: np.ndarray | None = None) -> Build:
+        """Makes evaluators of the images in `rows`; rows given later count within these.
+
+        They are for other weights than the network's own, of which they keep no copy.
+        """
+        images = self.task.images
+        everything = np.arange(len(images)) if rows is None else rows
+
+        def build(
+            *,
+            rows: np.ndarray | None = None,
+            precision: Precision = "fp32",
+            batch_size: int | None = None,
+            compiled: bool = False,
+            channels_last: bool = True,
+        ) -> Evaluator:
+            return Evaluator(
+                self.network,
+                images.pixels,
+                images.labels,
+                rows=everything if rows is None else everything[rows],
+                device=device,
+                precision=precision,
+                batch_size=batch_size,
+                compiled=compiled,
+                channels_last=channels_last,
+                keep_given=False,
+            )
+
+        return build
+
+    def resolve(self, compute: Compute, *, progress: bool = True) -> Compute:
+        """The same with the precision that ``auto`` comes to for this network and its images on this machine.
+
+        Why goes to the terminal.
+        """
+        if compute.precision != "auto":
+            return compute
+        resolved, why = choose_precision(
+            self.builder(compute.device),
+            count=len(self.task.images),
+            device=compute.device,
+            key=f"{self.model} {self.image_size}",
+        )
+        if progress:
+            print(f"timing: precision {resolved} ({why})", file=sys.stderr)
+        return compute.at(resolved)
 
 
-def policy_of(checkpoint: Checkpoint) -> tuple[Checkpoint, list[str]]:
+def policy_of(checkpoint: Checkpoint, files: Files) -> tuple[Checkpoint, list[str]]:
     """The raw iterate beside a checkpoint with a mixup policy, where its mixing weights are taken, and notes.
 
     The policy was trained beside the raw iterates; an averaged network's gradients are others.
+
+    Args:
+        checkpoint: the one with the policy.
+        files: what has been read before of its run.
 
     Raises:
         InputError: the checkpoint has no policy.
@@ -146,7 +238,7 @@ def policy_of(checkpoint: Checkpoint) -> tuple[Checkpoint, list[str]]:
         notes.append(f"the mixup policy of {checkpoint.label} has not been trained yet (T0 is {start})")
     if checkpoint.kind == "raw":
         return checkpoint, notes
-    run = run_of(checkpoint)
+    run = files.run_of(checkpoint)
     raw = dict(run.checkpoints("raw")).get(checkpoint.step) if run else _raw_beside(checkpoint)
     if raw is None:
         return checkpoint, [
@@ -174,12 +266,12 @@ def same_file(first: Checkpoint | None, second: Checkpoint | None) -> bool:
     return first.path.resolve() == second.path.resolve()
 
 
-def _load(reference: Reference, root: Path | str) -> Checkpoint:
+def _load(reference: Reference, root: Path | str, files: Files) -> Checkpoint:
     if isinstance(reference, Checkpoint):
         return reference
     if isinstance(reference, Mapping):
         return Checkpoint(model=dict(reference))
-    return Checkpoint.load(resolve(reference, root))
+    return files.load(reference, root)
 
 
 def _under_its_names(checkpoint: Checkpoint, network: nn.Module) -> tuple[Checkpoint, str]:
@@ -287,12 +379,3 @@ def _build(config: RunConfig, classes: int, *, trusted: bool) -> nn.Module:
         return build_network(
             config.model, num_classes=classes, weights="none", head=config.head, batch_norm="frozen", dropout=0.0
         )
-
-
-def content_digest(checkpoint: Checkpoint) -> str:
-    """A hash of a checkpoint's file, or of its tensors where there is none."""
-    if checkpoint.path is not None:
-        return file_digest(checkpoint.path)
-    tensors = {**checkpoint.model, **{f"algorithm/{name}": t for name, t in checkpoint.algorithm.items()}}
-    parts = [part for name, t in sorted(tensors.items()) for part in (name, t.detach().cpu().contiguous())]
-    return digest(*(part if isinstance(part, str) else part.float().numpy().tobytes() for part in parts))

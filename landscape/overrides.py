@@ -5,7 +5,7 @@ No torch in here: ``--help`` has to answer at once.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, TypedDict
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Overrides:
     seed: int | None = None
     """Trial seed of the split."""
 
-    def keywords(self) -> dict[str, Any]:
+    def keywords(self) -> "Keywords":
         """Arguments of :meth:`landscape.opened.Opened.open` beside the references."""
         return {
             "data": self.data,
@@ -44,3 +44,22 @@ class Overrides:
             "image_size": self.image_size,
             "seed": self.seed,
         }
+
+
+class Changes(TypedDict, total=False):
+    """What Python's entrances take of the above as keywords, beside `data` and `network`; None: as it is."""
+
+    root: Path | str
+    head: Literal["linear", "nonlinear"] | None
+    data_dir: str | None
+    target: str | None
+    domains: tuple[str, ...] | None
+    image_size: int | None
+    seed: int | None
+
+
+class Keywords(Changes):
+    """All of them."""
+
+    data: str | None
+    network: str | None

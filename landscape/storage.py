@@ -163,7 +163,7 @@ def file_digest(path: Path | str) -> str:
 
 
 def cache_folder() -> Path:
-    """Where decoded images and trial results live: ``$LANDSCAPE_CACHE``, else the user's cache folder."""
+    """Where decoded images and results of timings live: ``$LANDSCAPE_CACHE``, else the user's cache folder."""
     if given := os.environ.get("LANDSCAPE_CACHE"):
         return Path(given).expanduser()
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"

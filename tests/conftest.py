@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 os.environ["MPLBACKEND"] = "Agg"
-# Nobody's decoded images or timed trials decide a test, and no test leaves any behind.
+# Nobody's decoded images or timings decide a test, and no test leaves any behind.
 _CACHE = Path(tempfile.mkdtemp(prefix="landscape-tests-"))
 os.environ["LANDSCAPE_CACHE"] = str(_CACHE)
 

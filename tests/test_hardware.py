@@ -33,7 +33,7 @@ def bf16_cpu(monkeypatch):
     monkeypatch.setattr(hardware, "cpu_has_bf16", lambda: True)
 
 
-def trial(fp32, bf16, calls=None):
+def timer(fp32, bf16, calls=None):
     def seconds(precision):
         if calls is not None:
             calls.append(precision)
@@ -68,33 +68,33 @@ def test_unknown_devices(name):
 
 
 def test_what_was_asked_for_is_taken(bf16_cpu):
-    assert resolve_precision("fp32", CPU, trial(3, 1)).precision == "fp32"
-    assert resolve_precision("bf16", CPU, trial(1, 3)).precision == "bf16"
+    assert resolve_precision("fp32", CPU, timer(3, 1)).precision == "fp32"
+    assert resolve_precision("bf16", CPU, timer(1, 3)).precision == "bf16"
     with pytest.raises(InputError, match="unknown precision"):
         resolve_precision("fp16", CPU)
 
 
-def test_no_trial_without_the_hardware(monkeypatch):
+def test_nothing_is_timed_without_the_hardware(monkeypatch):
     monkeypatch.setattr(hardware, "cpu_has_bf16", lambda: False)
     calls = []
-    choice = resolve_precision("auto", CPU, trial(3, 1, calls))
+    choice = resolve_precision("auto", CPU, timer(3, 1, calls))
     assert (choice.precision, calls) == ("fp32", [])
     assert "no bf16" in choice.reason
 
 
 @pytest.mark.parametrize(("fp32", "bf16", "expected"), [(1.29, 1.0, "fp32"), (1.31, 1.0, "bf16"), (1.0, 8.0, "fp32")])
 def test_bf16_has_to_be_clearly_faster(bf16_cpu, fp32, bf16, expected):
-    assert resolve_precision("auto", CPU, trial(fp32 / 1e3, bf16 / 1e3)).precision == expected
+    assert resolve_precision("auto", CPU, timer(fp32 / 1e3, bf16 / 1e3)).precision == expected
 
 
 def test_the_verdict_does_not_flip(bf16_cpu, cache):
     calls = []
-    first = resolve_precision("auto", CPU, trial(0.003, 0.001, calls), key="net-64")
-    again = resolve_precision("auto", CPU, trial(0.001, 0.003, calls), key="net-64")
+    first = resolve_precision("auto", CPU, timer(0.003, 0.001, calls), key="net-64")
+    again = resolve_precision("auto", CPU, timer(0.001, 0.003, calls), key="net-64")
     assert first == again
     assert first.precision == "bf16"
     assert len(calls) == 12  # one round to warm up and five more, all for the first call
-    assert resolve_precision("auto", CPU, trial(0.001, 0.003), key="net-224").precision == "fp32"
+    assert resolve_precision("auto", CPU, timer(0.001, 0.003), key="net-224").precision == "fp32"
     stored = [json.loads(path.read_text()) for path in (cache / "precision").iterdir()]
     assert {row["key"] for row in stored} == {"net-64", "net-224"}
     assert all(row["torch"] == torch.__version__ for row in stored)
@@ -102,16 +102,16 @@ def test_the_verdict_does_not_flip(bf16_cpu, cache):
 
 def test_the_verdict_is_one_for_every_number_of_threads(bf16_cpu, cache):
     threads = torch.get_num_threads()
-    first = resolve_precision("auto", CPU, trial(0.003, 0.001))
+    first = resolve_precision("auto", CPU, timer(0.003, 0.001))
     try:
         torch.set_num_threads(threads + 1)
-        assert resolve_precision("auto", CPU, trial(0.001, 0.003)) == first
+        assert resolve_precision("auto", CPU, timer(0.001, 0.003)) == first
     finally:
         torch.set_num_threads(threads)
 
 
 def test_a_first_step_that_builds_kernels_decides_nothing(bf16_cpu, monkeypatch):
-    monkeypatch.setattr(hardware, "_TRIAL_SECONDS", 0.0)
+    monkeypatch.setattr(hardware, "_SECONDS", 0.0)
     calls = []
 
     def busy(precision):
@@ -124,16 +124,16 @@ def test_a_first_step_that_builds_kernels_decides_nothing(bf16_cpu, monkeypatch)
 
 
 def test_a_damaged_verdict_is_made_again(bf16_cpu, cache):
-    resolve_precision("auto", CPU, trial(0.003, 0.001))
+    resolve_precision("auto", CPU, timer(0.003, 0.001))
     (path,) = (cache / "precision").iterdir()
     path.write_text("{")
-    assert resolve_precision("auto", CPU, trial(0.001, 0.003)).precision == "fp32"
+    assert resolve_precision("auto", CPU, timer(0.001, 0.003)).precision == "fp32"
 
 
-def test_a_slow_trial_is_cut_short(bf16_cpu, monkeypatch):
-    monkeypatch.setattr(hardware, "_TRIAL_SECONDS", 0.0)
+def test_a_slow_timing_is_cut_short(bf16_cpu, monkeypatch):
+    monkeypatch.setattr(hardware, "_SECONDS", 0.0)
     calls = []
-    assert resolve_precision("auto", CPU, trial(9.0, 1.0, calls)).precision == "bf16"
+    assert resolve_precision("auto", CPU, timer(9.0, 1.0, calls)).precision == "bf16"
     assert calls == ["fp32", "bf16"] * 4  # one round to warm up and the least that decides
 
 

@@ -16,8 +16,9 @@ from landscape.checkpoint import Checkpoint
 from landscape.config import MixupConfig, RunConfig
 from landscape.data import DomainImages, Task, split_images
 from landscape.errors import InputError
+from landscape.files import Files
 from landscape.models import build_network
-from landscape.opened import Opened, policy_of, run_of
+from landscape.opened import Opened, policy_of
 from landscape.surface.setting import Setting
 from landscape.training import Run
 
@@ -73,7 +74,7 @@ def run(tmp_path: Path) -> Run:
 
 
 def test_a_run_beside_its_trunk_is_found(run: Run) -> None:
-    found = run_of(Checkpoint.load(run.path(4, "swa")))
+    found = Files().run_of(Checkpoint.load(run.path(4, "swa")))
     assert found == run
     assert [step for step, _ in found.checkpoints()] == [0, 2, 4]
 
@@ -84,8 +85,8 @@ def test_a_copied_folder_without_its_trunk_is_opened_without_a_path(run: Run, tm
     average = Checkpoint.load(copied / "swa-000004.safetensors")
     with pytest.raises(InputError, match="which is not beside it"):
         Run.open(copied)
-    assert run_of(average) is None
-    raw, notes = policy_of(average)
+    assert Files().run_of(average) is None
+    raw, notes = policy_of(average, Files())
     assert (raw.path, notes) == (copied / "step-000004.safetensors", [])
     setting = Setting.around(copied / "swa-000004.safetensors", task)
     assert setting.paths == ()
@@ -93,7 +94,7 @@ def test_a_copied_folder_without_its_trunk_is_opened_without_a_path(run: Run, tm
     assert setting.policy is not None
     assert setting.policy.path == copied / "step-000004.safetensors"
     (copied / "step-000004.safetensors").unlink()
-    raw, notes = policy_of(average)
+    raw, notes = policy_of(average, Files())
     assert raw is average
     assert "its raw iterate is not beside it" in notes[0]
 
@@ -101,7 +102,7 @@ def test_a_copied_folder_without_its_trunk_is_opened_without_a_path(run: Run, tm
 @pytest.mark.parametrize("content", ["{", "{}", json.dumps({"trunk": None, "branch_step": 0, "config": {"nope": 1}})])
 def test_a_damaged_config_leaves_the_checkpoint_usable(run: Run, content: str) -> None:
     (run.folder / "config.json").write_text(content)
-    assert run_of(Checkpoint.load(run.path(4))) is None
+    assert Files().run_of(Checkpoint.load(run.path(4))) is None
 
 
 def test_a_plain_resnet18_is_opened_under_our_names(tmp_path: Path, task: Task) -> None:

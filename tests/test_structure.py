@@ -21,15 +21,18 @@ PACKAGE = ROOT / "landscape"
 
 # A module imports only from those before it, or from its own part of the package.
 FLOORS = (
-    ("errors", "seeding", "storage", "config", "command", "overrides"),
-    ("intervals", "weights", "hardware", "checkpoint", "result_file"),
+    ("errors", "seeding", "storage", "config", "command", "overrides", "compute", "analysis"),
+    ("log", "intervals", "weights", "hardware", "checkpoint", "result_file"),
     ("data", "models", "evaluation"),
-    ("fgmix", "algorithms", "training", "train", "mixture", "opened"),
+    ("fgmix", "algorithms", "training", "train", "mixture", "files", "opened", "stored"),
     ("flatness", "surface", "embedding", "correlation", "reference", "toy"),
     ("plots",),
     ("figures",),
     ("explore", "demo"),
 )
+# One analysis each: what two of them need lies below; of another one they take results by name, and nothing else.
+ANALYSES = ("flatness", "surface", "embedding", "correlation")
+RESULTS = {"landscape.flatness.eigenvectors.Eigenvectors", "landscape.flatness.setting.stratified"}
 ORDER = [part for floor in FLOORS for part in floor]
 EXAMPLES = {"surface": 5, "flatness": 3, "embedding": 3, "correlation": 3}
 # The first floor answers --help, so it loads no torch.
@@ -113,6 +116,39 @@ def test_imports_point_backwards(path: Path) -> None:
         f"{path.relative_to(ROOT)}:{line} imports {module}"
         for line, module in imports_of(path)
         if module.split(".")[0] == "landscape" and part_of(module) not in allowed
+    ]
+    assert not wrong
+
+
+def names_imported(path: Path) -> Iterator[tuple[int, str]]:
+    """(line, module.name) of every import, also of those in functions and for a type checker."""
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+
+
+@pytest.mark.parametrize("name", ANALYSES)
+def test_no_analysis_takes_another_ones_plumbing(name: str) -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line} imports {imported}"
+        for path in MODULES
+        if part_of(module_name(path)) == name
+        for line, imported in names_imported(path)
+        if part_of(imported) in set(ANALYSES) - {name} and imported not in RESULTS
+    ]
+    assert not wrong
+
+
+def test_what_lies_below_the_analyses_imports_none_of_them() -> None:
+    below = [part for floor in FLOORS[:4] for part in floor]
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line} imports {imported}"
+        for path in MODULES
+        if part_of(module_name(path)) in below
+        for line, imported in names_imported(path)
+        if part_of(imported) in ANALYSES
     ]
     assert not wrong
 

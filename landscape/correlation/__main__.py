@@ -1,18 +1,19 @@
 """Learned compatibility scores against gradient cosine: ``python -m landscape.correlation RUN``."""
 
-import sys
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
 from landscape import command
-from landscape.config import Device
+from landscape.analysis import Shared, say_notes, say_opening
+from landscape.compute import Compute
+from landscape.correlation.recipe import Recipe
 from landscape.errors import InputError
-from landscape.overrides import Overrides
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from landscape.correlation.plan import Plan
 
 DESCRIPTION = """How far the learned compatibility score S of FGMix goes with the cosine of the gradients.
@@ -36,33 +37,8 @@ class CorrelationOptions:
 
     checkpoint: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="CHECKPOINT")] = ()
     """A checkpoint whose score S was trained on gradients."""
-    pairs: int = 200
-    """Same-class pairs of images for every ordered pair of source domains."""
-    groups: int = 200
-    """Groups of one same-class image per source, for the scores within groups."""
-    null: int = 100
-    """Random initialisations of S to compare with, at least 30."""
-    images: Literal["in", "out", "all"] = "in"
-    """Draw among the training images (in), the held-out ones (out) or all."""
-    draw: int = 0
-    """Another number draws other pairs, groups and initialisations."""
-    resamples: int = 2000
-    """Bootstrap samples for the intervals."""
-    out: Path | None = None
-    """Folder for the files: figures/, with --plot-only the result's own."""
-    format: tuple[Literal["png", "pdf", "svg"], ...] = ("png", "pdf")
-    """What to draw."""
-    plot_only: Path | None = None
-    """Draw this stored result again, without any model."""
-    dry_run: bool = False
-    """Print the plan and its estimated time, and stop."""
-    overrides: Annotated[Overrides, tyro.conf.arg(name="")] = field(default_factory=Overrides)
-    device: Device = "auto"
-    """Where to compute."""
-    precision: Literal["fp32", "bf16", "fp64"] = "fp32"
-    """Arithmetic of the network's forward pass; scores and cosines are float64 always."""
-    batch_size: int | None = None
-    """Images a forward pass; by default chosen by the device."""
+    recipe: Annotated[Recipe, tyro.conf.arg(name="")] = field(default_factory=Recipe)
+    shared: Annotated[Shared[Literal["png", "pdf", "svg"]], tyro.conf.arg(name="")] = field(default_factory=Shared)
 
 
 def main(args: list[str] | None = None) -> None:
@@ -70,74 +46,52 @@ def main(args: list[str] | None = None) -> None:
     options = command.parse(
         CorrelationOptions, prog="python -m landscape.correlation", description=DESCRIPTION, args=args
     )
-    if options.plot_only is not None:
-        _plot_again(options)
+    shared = options.shared
+    if stored := shared.stored(options.checkpoint):
+        command.say_written([file for path, stem in stored for file in _again(options, path, stem)])
         return
     if len(options.checkpoint) != 1:
         raise InputError(
             f"got {len(options.checkpoint)} checkpoints; expected one, of FGMix or of variant E "
             "(or --plot-only RESULT.nc)."
         )
-    if options.resamples < 200:
-        raise InputError(f"--resamples is {options.resamples}; expected at least 200.")
     from landscape.correlation.plan import Plan
     from landscape.correlation.setting import Setting
 
-    print("opening checkpoint and data", file=sys.stderr)
-    setting = Setting.at(options.checkpoint[0], **options.overrides.keywords())
-    plan = Plan.of(
-        setting,
-        pairs=options.pairs,
-        groups=options.groups,
-        untrained=options.null,
-        part=options.images,
-        draw=options.draw,
-    )
-    if options.dry_run:
-        _dry_run(plan, options)
+    say_opening()
+    plan = Plan.of(Setting.at(options.checkpoint[0], **shared.overrides.keywords()), options.recipe)
+    if shared.dry_run:
+        _dry_run(plan, shared.compute)
         return
     from landscape.correlation.draw import draw
     from landscape.correlation.report import report
 
-    association, written = draw(
-        plan,
-        out=options.out or Path("figures"),
-        formats=options.format,
-        resamples=options.resamples,
-        device=options.device,
-        precision=options.precision,
-        batch_size=options.batch_size,
-    )
+    association, written = draw(plan, shared.compute, out=shared.folder, formats=shared.format)
     print(report(association))
     command.say_written(written)
 
 
-def _plot_again(options: CorrelationOptions) -> None:
+def _again(options: CorrelationOptions, path: "Path", stem: "Path") -> "list[Path]":
+    """Draw a stored result once more."""
     from landscape.correlation.association import Association
     from landscape.correlation.draw import draw_files
 
-    assert options.plot_only is not None
-    if options.checkpoint:
-        raise InputError("--plot-only draws a stored result; leave the checkpoint out.")
-    association = Association.load(options.plot_only)
-    stem = (options.out or options.plot_only.parent) / options.plot_only.stem
-    command.say_written(draw_files(association, stem, formats=options.format))
+    return draw_files(Association.load(path), stem, options.shared.format, again=True)
 
 
-def _dry_run(plan: "Plan", options: CorrelationOptions) -> None:
-    from landscape.correlation.measure import trial
+def _dry_run(plan: "Plan", compute: Compute) -> None:
+    from landscape.correlation.measure import time_plan
 
-    setting = plan.setting
-    forward, score = trial(plan, device=options.device, precision=options.precision, batch_size=options.batch_size)
+    setting, untrained = plan.setting, plan.recipe.null
+    forward, score = time_plan(plan, compute)
     print(f"{setting.names[0]} ({setting.checkpoint.label}): {setting.policy_steps} policy steps")
     print(f"sources {', '.join(setting.task.sources)}; target {setting.task.target} takes no part")
     for pair in plan.pairs:
         print(f"  S({pair.first}, {pair.second}): {len(pair)} same-class pairs")
     print(f"  within groups: {len(plan.groups)} groups of {len(setting.task.sources)}")
-    print(f"forward passes: {len(plan.rows):,} images; untrained scores: {plan.untrained}")
-    print(f"estimated time: {forward + (plan.untrained + 2) * score:.0f} s")
-    for note in (*setting.notes, *plan.notes):
-        print(f"note: {note}")
+    print(f"forward passes: {len(plan.rows):,} images; untrained scores: {untrained}")
+    print(f"estimated time: {forward + (untrained + 2) * score:.0f} s")
+    say_notes((*setting.notes, *plan.notes))
 
 
 if __name__ == "__main__":

@@ -11,12 +11,14 @@ import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import numpy as np
 
+from landscape.compute import DEFAULT, Compute
 from landscape.correlation.identifiability import Place, Untrained
 from landscape.correlation.rank import numbers_of
+from landscape.correlation.recipe import PLAIN, Recipe
 from landscape.correlation.samples import DomainPair, GroupScores
 from landscape.errors import InputError
 from landscape.intervals import Interval
@@ -29,9 +31,8 @@ if TYPE_CHECKING:
     from torch import nn
 
     from landscape.data import Task
-    from landscape.data.task import Part
-    from landscape.evaluation.evaluator import Precision
     from landscape.opened import Reference
+    from landscape.overrides import Changes
 
 FORMAT = 1
 _FILE = ResultFile("an association", "association", FORMAT, "python -m landscape.correlation")
@@ -67,20 +68,11 @@ class Association:
         data: "Task | str | None" = None,
         *,
         network: "nn.Module | str | None" = None,
-        target: str | None = None,
-        data_dir: str | None = None,
-        root: Path | str = "checkpoints",
-        pairs: int = 200,
-        groups: int = 200,
-        untrained: int = 100,
-        part: "Part" = "in",
-        draw: int = 0,
-        resamples: int = 2000,
-        device: str = "auto",
-        precision: "Precision" = "fp32",
-        batch_size: int | None = None,
+        recipe: Recipe = PLAIN,
+        compute: Compute = DEFAULT,
         journal: Path | str | None = None,
         progress: bool = True,
+        **changes: "Unpack[Changes]",
     ) -> "Association":
         """Compare the score of a checkpoint of FGMix (or of variant E) with the cosine of its gradients.
 
@@ -91,20 +83,11 @@ class Association:
                 averaged weights the raw iterate beside them is taken.
             data: a :class:`~landscape.data.Task`, or the name of the data; by default the checkpoint's.
             network: a module, or a model's name.
-            target: the domain that is left out.
-            data_dir: folder that holds the downloaded data sets.
-            root: folder of the run folders.
-            pairs: same-class pairs for every ordered pair of source domains.
-            groups: groups of one image per source.
-            untrained: random initialisations of S_phi, at least 30.
-            part: draw among the training images (``in``), the held-out ones (``out``) or ``all``.
-            draw: another number draws other images and initialisations.
-            resamples: bootstrap samples.
-            device: where to run the network; scores and cosines are in float64.
-            precision: of the network's forward pass.
-            batch_size: images a forward pass; None: chosen by the device.
+            recipe: pairs, groups, untrained scores, which images, bootstrap samples.
+            compute: device, precision, batch size of the network's forward pass; scores and cosines are in float64.
             journal: a file that keeps what has been computed; an interrupted call continues.
             progress: show a bar with the time left.
+            changes: ``root``, ``target`` and so on; see :meth:`landscape.opened.Opened.open`.
 
         Raises:
             InputError: the score was never trained on gradients, or the data cannot be used.
@@ -113,19 +96,8 @@ class Association:
         from landscape.correlation.plan import Plan
         from landscape.correlation.setting import Setting
 
-        setting = Setting.at(
-            reference, data, network=network, root=root, progress=progress, target=target, data_dir=data_dir
-        )
-        plan = Plan.of(setting, pairs=pairs, groups=groups, untrained=untrained, part=part, draw=draw)
-        return measure(
-            plan,
-            resamples=resamples,
-            device=device,
-            precision=precision,
-            batch_size=batch_size,
-            journal=journal,
-            progress=progress,
-        )
+        setting = Setting.at(reference, data, network=network, progress=progress, **changes)
+        return measure(Plan.of(setting, recipe), compute, journal=journal, progress=progress)
 
     @classmethod
     def of(
@@ -272,7 +244,7 @@ class Association:
 
     def save(self, path: Path | str) -> Path:
         """Write everything to one netCDF file, atomically."""
-        from landscape.correlation.file import to_dataset
+        from landscape.correlation.archive import to_dataset
 
         return _FILE.write(path, to_dataset(self), {"about": dict(self.about)})
 
@@ -283,7 +255,7 @@ class Association:
         Raises:
             InputError: no such file, or not an association.
         """
-        from landscape.correlation.file import from_dataset
+        from landscape.correlation.archive import from_dataset
 
         with _FILE.reading(path) as (stored, about):
             return from_dataset(stored, about["about"])

@@ -22,8 +22,6 @@ import numpy as np
 from landscape.correlation.rank import nothing, spearman
 from landscape.intervals import Interval, bca
 
-# Fewer untrained scores cannot place an observed value.
-FEWEST_UNTRAINED = 30
 _BATCH = 2**22
 
 

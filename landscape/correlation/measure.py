@@ -10,40 +10,31 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
+from landscape.compute import DEFAULT, Compute
 from landscape.correlation.association import Association
 from landscape.correlation.identifiability import Untrained, centred, within_groups
 from landscape.correlation.plan import Plan
 from landscape.correlation.rank import partial_spearman, spearman
 from landscape.correlation.samples import DomainPair, GroupScores
 from landscape.correlation.scoring import Instances, trained_score, untrained_score
-from landscape.evaluation import Evaluator
-from landscape.evaluation.evaluator import Precision
+from landscape.evaluation.timing import sample, seconds_of
 from landscape.fgmix import CompatibilityNetwork
+from landscape.log import Log
 from landscape.seeding import numpy_generator
-from landscape.storage import Journal, digest, provenance
+from landscape.storage import digest
 
 PERMUTATIONS = 4999
-_TRIAL_IMAGES = 96
+_FEW = 96
 
 
 def measure(
-    plan: Plan,
-    *,
-    resamples: int = 2000,
-    device: str = "auto",
-    precision: Precision = "fp32",
-    batch_size: int | None = None,
-    journal: Path | str | None = None,
-    progress: bool = True,
+    plan: Plan, compute: Compute = DEFAULT, *, journal: Path | str | None = None, progress: bool = True
 ) -> Association:
     """Score all pairs and groups of a plan by the trained S_phi and by untrained ones, and correlate.
 
     Args:
         plan: checkpoint, pairs, groups.
-        resamples: bootstrap samples.
-        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        precision: ``fp32``, ``bf16`` or ``fp64``, of the network's forward pass; all that follows is in float64.
-        batch_size: images a forward pass; None: chosen by the device.
+        compute: device, precision and batch size of the network's forward pass; all that follows is in float64.
         journal: a file to which the numbers of every untrained score are added; an interrupted call with the same
             inputs goes on from it.
         progress: show a bar with the time left.
@@ -51,8 +42,9 @@ def measure(
     Raises:
         InputError: the network has no latent codes or does not fit the data, or the disk is full.
     """
-    checkpoint, seed = plan.setting.checkpoint, _seed(plan)
-    evaluator = _evaluator(plan, plan.rows, device, precision, batch_size)
+    checkpoint, seed, resamples = plan.setting.checkpoint, _seed(plan), plan.recipe.resamples
+    compute = plan.setting.resolve(compute.alone(), progress=progress)
+    evaluator = plan.setting.evaluator(compute, plan.rows)
     network = plan.setting.network
     predictions = evaluator.at(checkpoint.weights(network), checkpoint.buffers(network), codes=True)
     assert predictions.codes is not None  # asked for
@@ -83,25 +75,20 @@ def measure(
         generator=numpy_generator(seed, "evaluation", "correlation", "bootstrap", "groups"),
     )
     groups = GroupScores(centred(sums), centred(drawn.cosine_sums), plan.groups.labels, plan.groups.rows, within)
-    start, untrained = _untrained(plan, drawn, width, journal, progress, digest(plan.digest(), precision))
-    about = _about(plan, [*plan.setting.notes, *plan.notes, *evaluator.notes], resamples, precision)
+    start, untrained = _untrained(plan, drawn, width, Log(journal, digest(plan.digest(), compute.exact)), progress)
+    about = _about(plan, [*plan.setting.notes, *plan.notes, *evaluator.notes], compute.exact)
     return Association(pairs, groups, untrained, start, about)
 
 
-def trial(
-    plan: Plan, *, device: str = "auto", precision: Precision = "fp32", batch_size: int | None = None
-) -> tuple[float, float]:
-    """Seconds that the forward passes and one untrained score are going to take, from a short trial."""
+def time_plan(plan: Plan, compute: Compute) -> tuple[float, float]:
+    """Seconds that the forward passes and one untrained score are going to take, from a short timing."""
     rows = plan.rows
-    few = rows[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), _TRIAL_IMAGES)).astype(int))]
+    few = rows[sample(len(rows), _FEW)]
     checkpoint, network = plan.setting.checkpoint, plan.setting.network
     weights, buffers = checkpoint.weights(network), checkpoint.buffers(network)
-    evaluator = _evaluator(plan, few, device, precision, batch_size)
-    seconds = []
-    for _ in range(2):  # the first one warms up
-        began = time.perf_counter()
-        predictions = evaluator.at(weights, buffers, codes=True)
-        seconds.append(time.perf_counter() - began)
+    evaluator = plan.setting.evaluator(plan.setting.resolve(compute), few)
+    forward = seconds_of(lambda: evaluator.at(weights, buffers, codes=True))
+    predictions = evaluator.at(weights, buffers, codes=True)
     assert predictions.codes is not None
     # Any codes take as long as the right ones.
     codes = predictions.codes[torch.arange(len(rows)) % len(few)]
@@ -109,7 +96,7 @@ def trial(
     drawn = _Drawn.of(plan, Instances.of(rows, codes, labels, evaluator.classifier))
     began = time.perf_counter()
     drawn.correlated(untrained_score(checkpoint, drawn.instances.classifier, codes.shape[1]))
-    return seconds[1] * len(rows) / len(few), time.perf_counter() - began
+    return forward * len(rows) / len(few), time.perf_counter() - began
 
 
 @dataclass(frozen=True)
@@ -165,35 +152,25 @@ def _sums(between: np.ndarray) -> np.ndarray:
     return (between * ~np.eye(between.shape[-1], dtype=bool)).sum(-1)
 
 
-def _untrained(
-    plan: Plan, drawn: _Drawn, width: int, journal: Path | str | None, progress: bool, inputs: str
-) -> tuple[Untrained, Untrained]:
+def _untrained(plan: Plan, drawn: _Drawn, width: int, log: Log, progress: bool) -> tuple[Untrained, Untrained]:
     """The run's own initialisation, and random ones."""
     checkpoint, classifier = plan.setting.checkpoint, drawn.instances.classifier
-    log = Journal(journal) if journal is not None else None
-    rows: dict[str, dict[str, Any]] = {}
-    if log is not None:
-        # Drops a row that a crash has cut off, and the rows of other inputs.
-        rows = {row["key"]: row for row in log.rewind(lambda row: row.get("inputs") == inputs)}
-    names = list(_initialisations(plan))
-    done = sum(key in rows for key, _ in names)
+    names = dict(_initialisations(plan))
+    done = log.done(names)
     with tqdm(total=len(names), initial=done, desc="untrained scores", unit="score", disable=not progress) as bar:
-        for key, parts in names:
-            if key in rows:
-                continue
-            rows[key] = drawn.correlated(untrained_score(checkpoint, classifier, width, *parts))
-            if log is not None:
-                log.append({"key": key, "inputs": inputs, **rows[key]})
-            bar.update()
-    first, *others = [rows[key] for key, _ in names]
+        for key, parts in names.items():
+            if key not in log.rows:
+                log.add(key, **drawn.correlated(untrained_score(checkpoint, classifier, width, *parts)))
+                bar.update()
+    first, *others = [log.rows[key] for key in names]
     return _table([first]), _table(others)
 
 
 def _initialisations(plan: Plan) -> Iterator[tuple[str, tuple[int | str, ...]]]:
     """Name in the journal, and what the seed depends on beside trial seed and purpose."""
     yield "start", ()
-    for index in range(plan.untrained):
-        yield f"untrained:{index}", ("correlation", plan.draw, index)
+    for index in range(plan.recipe.null):
+        yield f"untrained:{index}", ("correlation", plan.recipe.draw, index)
 
 
 def _table(rows: list[dict[str, Any]]) -> Untrained:
@@ -203,56 +180,36 @@ def _table(rows: list[dict[str, Any]]) -> Untrained:
     )
 
 
-def _evaluator(plan: Plan, rows: np.ndarray, device: str, precision: Precision, batch_size: int | None) -> Evaluator:
-    images = plan.setting.task.images
-    return Evaluator(
-        plan.setting.network,
-        images.pixels,
-        images.labels,
-        rows=rows,
-        device=device,
-        precision=precision,
-        batch_size=batch_size,
-    )
-
-
 def _seed(plan: Plan) -> int:
     config = plan.setting.checkpoint.config
     assert config is not None  # the setting has checked
     return config.seed
 
 
-def _about(plan: Plan, notes: list[str], resamples: int, precision: Precision) -> dict[str, Any]:
-    setting, task = plan.setting, plan.setting.task
+def _about(plan: Plan, notes: list[str], precision: str) -> dict[str, Any]:
+    setting, recipe = plan.setting, plan.recipe
     config = setting.checkpoint.config
     assert config is not None
-    return {
-        "data": task.images.name,
-        "data_digest": task.images.digest,
-        "classes": list(task.images.classes),
-        "target": task.target,
-        "sources": list(task.sources),
-        "model": setting.model,
-        "image_size": setting.image_size,
-        "seeds": list(setting.seeds),
-        "algorithm": config.algorithm,
-        "checkpoint": setting.checkpoint.label,
-        "name": setting.names[0],
-        "start": config.mixup.start,
-        "step": setting.checkpoint.step,
-        "policy_steps": setting.policy_steps,
-        "gradient_norm": config.mixup.gradient_norm,
-        "part": plan.part,
-        "draw": plan.draw,
-        "precision": precision,
-        "resamples": resamples,
-        "permutations": PERMUTATIONS,
-        "n": {
+    return setting.about(
+        n={
             "pairs": [len(each) for each in plan.pairs],
             "groups": len(plan.groups),
-            "untrained": plan.untrained,
+            "untrained": recipe.null,
             "images": len(plan.rows),
         },
-        "notes": list(dict.fromkeys(notes)),
-        "provenance": provenance({"checkpoint": setting.checkpoint.label, "all": plan.digest()}),
-    }
+        notes=notes,
+        inputs={"checkpoint": setting.checkpoint.label, "all": plan.digest()},
+        classes=list(setting.task.images.classes),
+        algorithm=config.algorithm,
+        checkpoint=setting.checkpoint.label,
+        name=setting.names[0],
+        start=config.mixup.start,
+        step=setting.checkpoint.step,
+        policy_steps=setting.policy_steps,
+        gradient_norm=config.mixup.gradient_norm,
+        part=recipe.images,
+        draw=recipe.draw,
+        precision=precision,
+        resamples=recipe.resamples,
+        permutations=PERMUTATIONS,
+    )

@@ -6,11 +6,9 @@ from itertools import permutations
 import numpy as np
 
 from landscape.correlation.association import FORMAT
-from landscape.correlation.identifiability import FEWEST_UNTRAINED
 from landscape.correlation.pairs import ImageGroups, ImagePairs, draw_groups, draw_pairs
+from landscape.correlation.recipe import PLAIN, Recipe
 from landscape.correlation.setting import Setting
-from landscape.data.task import Part
-from landscape.errors import InputError
 from landscape.storage import digest
 
 
@@ -22,39 +20,28 @@ class Plan:
         setting: network, data and checkpoint.
         pairs: for every ordered pair of source domains.
         groups: one image of every source each.
-        untrained: number of random initialisations of S_phi.
-        part: which images were drawn from.
-        draw: number of the random draw.
+        recipe: which images were drawn from and how, and how many untrained scores there are.
         notes: what could not be drawn as asked.
     """
 
     setting: Setting
     pairs: tuple[ImagePairs, ...]
     groups: ImageGroups
-    untrained: int
-    part: Part
-    draw: int
+    recipe: Recipe
     notes: tuple[str, ...] = ()
 
     @classmethod
     def of(
         cls,
         setting: Setting,
-        *,
-        pairs: int = 200,
-        groups: int = 200,
-        untrained: int = 100,
-        part: Part = "in",
-        draw: int = 0,
+        recipe: Recipe = PLAIN,
     ) -> "Plan":
-        """Draw pairs and groups for a checkpoint; the draws depend on its trial seed and on `draw`.
+        """Draw pairs and groups for a checkpoint; the draws depend on its trial seed and on the recipe.
 
         Raises:
-            InputError: too few of anything to be compared, or two sources without a common class.
+            InputError: two sources without a common class.
         """
-        for flag, value, least in (("pairs", pairs, 10), ("groups", groups, 10), ("null", untrained, FEWEST_UNTRAINED)):
-            if value < least:
-                raise InputError(f"--{flag} is {value}; expected at least {least}.")
+        pairs, groups, part, draw = recipe.pairs, recipe.groups, recipe.images, recipe.draw
         task = setting.task
         config = setting.checkpoint.config
         seed = config.seed if config else 0
@@ -72,7 +59,7 @@ class Plan:
             notes.append(
                 f"{len(chosen)} images have a partner in every source, fewer than the {groups} groups asked for"
             )
-        return cls(setting, drawn, chosen, untrained, part, draw, tuple(notes))
+        return cls(setting, drawn, chosen, recipe, tuple(notes))
 
     @property
     def rows(self) -> np.ndarray:
@@ -86,4 +73,5 @@ class Plan:
     def digest(self) -> str:
         """A hash of everything that the values depend on."""
         drawn = [rows.tobytes() for rows in self._drawn]
-        return digest(str(FORMAT), self.setting.digest(), self.part, str(self.draw), str(self.untrained), *drawn)
+        recipe = self.recipe
+        return digest(str(FORMAT), self.setting.digest(), recipe.images, str(recipe.draw), str(recipe.null), *drawn)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 from torch import nn
 
@@ -11,8 +11,9 @@ from landscape.config import DISPLAY_NAMES
 from landscape.data import Task
 from landscape.errors import InputError
 from landscape.fgmix import VARIANTS
+from landscape.files import Files
 from landscape.opened import Opened, Reference, policy_of
-from landscape.training import resolve
+from landscape.overrides import Changes
 
 
 @dataclass(frozen=True)
@@ -26,9 +27,8 @@ class Setting(Opened):
         data: Task | str | None = None,
         *,
         network: nn.Module | str | None = None,
-        root: Path | str = "checkpoints",
         progress: bool = True,
-        **changes: Any,
+        **changes: Unpack[Changes],
     ) -> "Setting":
         """Open the raw iterate that a reference names; for an averaged checkpoint the one beside it.
 
@@ -38,21 +38,21 @@ class Setting(Opened):
             reference: a checkpoint file, ``RUN[@STEP|@swa]``, or a checkpoint.
             data: an open task, or the name of the data, in place of the checkpoint's own.
             network: a module, or a model's name.
-            root: folder of the run folders.
             progress: show a bar while images are decoded.
-            changes: fields of :class:`~landscape.config.RunConfig` to replace.
+            changes: ``root``, ``target`` and so on; see :meth:`Opened.open`.
 
         Raises:
             InputError: its score was never trained on gradients, there are fewer than two sources, or see
                 :meth:`Opened.open`.
         """
+        files = Files()
         if isinstance(reference, str | Path):
-            reference = Checkpoint.load(resolve(reference, root))
+            reference = files.load(reference, changes.get("root", "checkpoints"))
         if not isinstance(reference, Checkpoint):
             raise InputError(f"got bare weights, which {_NO_SCORE}; {_EXPECTED}.")
         check_score(reference)
-        raw, notes = policy_of(reference)
-        opened = Opened.open([raw], data, network=network, root=root, progress=progress, **changes)
+        raw, notes = policy_of(reference, files)
+        opened = Opened.open([raw], data, network=network, progress=progress, files=files, **changes)
         if len(opened.task.sources) < 2:
             raise InputError(
                 f"{opened.task.images.name} has one source domain beside the target {opened.task.target}; scores are "

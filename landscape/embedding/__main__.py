@@ -1,20 +1,14 @@
 """Latent codes, mixup codes, t-SNE and coverage: ``python -m landscape.embedding RUN``."""
 
-import sys
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import tyro
 
 from landscape import command
-from landscape.config import Device
+from landscape.analysis import Shared, say_opening
 from landscape.embedding.recipe import Recipe
 from landscape.errors import InputError
-from landscape.overrides import Overrides
-
-if TYPE_CHECKING:
-    from landscape.opened import Opened
 
 DESCRIPTION = """Latent codes of all domains and of their mixup in one t-SNE, and how much of the target they cover.
 
@@ -37,28 +31,15 @@ class EmbeddingOptions:
     checkpoints: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="RUN")] = ()
     """The checkpoint; several to compare them."""
     recipe: Annotated[Recipe, tyro.conf.arg(name="")] = field(default_factory=Recipe)
-    out: Path | None = None
-    """Folder for the files: figures/, with --plot-only the result's own."""
-    format: tuple[Literal["png", "pdf", "svg"], ...] = ("png", "pdf")
-    """What to draw."""
-    plot_only: tuple[Path, ...] = ()
-    """Draw these stored results again, without any model."""
-    dry_run: bool = False
-    """Print the plan and its estimated time, and stop."""
-    overrides: Annotated[Overrides, tyro.conf.arg(name="")] = field(default_factory=Overrides)
-    device: Device = "auto"
-    """Where to compute."""
-    precision: Literal["fp32", "bf16", "fp64"] = "fp32"
-    """Arithmetic of the forward passes."""
-    batch_size: int | None = None
-    """Images a forward pass; by default chosen by the device."""
+    shared: Annotated[Shared[Literal["png", "pdf", "svg"]], tyro.conf.arg(name="")] = field(default_factory=Shared)
 
 
 def main(args: list[str] | None = None) -> None:
     """Parse, embed, draw, print what came out."""
     options = command.parse(EmbeddingOptions, prog="python -m landscape.embedding", description=DESCRIPTION, args=args)
-    if options.plot_only:
-        _plot_again(options)
+    shared = options.shared
+    if shared.stored(options.checkpoints):
+        _again(options)
         return
     if not 1 <= len(options.checkpoints) <= 4:
         raise InputError(
@@ -67,47 +48,33 @@ def main(args: list[str] | None = None) -> None:
         )
     from landscape.opened import Opened
 
-    print("opening checkpoints and data", file=sys.stderr)
-    opened = Opened.open(options.checkpoints, **options.overrides.keywords())
-    if options.dry_run:
-        _dry_run(opened, options)
+    say_opening()
+    opened = Opened.open(options.checkpoints, **shared.overrides.keywords())
+    if shared.dry_run:
+        from landscape.embedding.plan import Plan
+
+        print(Plan.of(opened, options.recipe).describe(opened, shared.compute))
         return
     from landscape.embedding.draw import draw
     from landscape.embedding.mingling import compare
     from landscape.embedding.report import mixing_lines, report
 
-    embeddings, written = draw(
-        opened,
-        out=options.out or Path("figures"),
-        formats=options.format,
-        recipe=options.recipe,
-        device=options.device,
-        precision=options.precision,
-        batch_size=options.batch_size,
-    )
+    embeddings, written = draw(opened, options.recipe, shared.compute, out=shared.folder, formats=shared.format)
     print("\n\n".join(report(embedding) for embedding in embeddings))
     if len(embeddings) > 1:
         print("\n".join(["", *mixing_lines(compare(embeddings))]))
     command.say_written(written, done="embedded")
 
 
-def _plot_again(options: EmbeddingOptions) -> None:
+def _again(options: EmbeddingOptions) -> None:
+    """Draw stored results once more, several in one figure."""
     from landscape.embedding.draw import draw_files
     from landscape.embedding.embedding import Embedding
 
-    if options.checkpoints:
-        raise InputError("--plot-only draws stored results; leave the checkpoints out.")
-    first, *others = options.plot_only
-    stem = (options.out or first.parent) / "-".join([first.stem, *(path.stem[-8:] for path in others)])
-    embeddings = [Embedding.load(path) for path in options.plot_only]
-    command.say_written(draw_files(embeddings, stem, formats=options.format))
-
-
-def _dry_run(opened: "Opened", options: EmbeddingOptions) -> None:
-    from landscape.embedding.plan import Plan
-
-    plan = Plan.of(opened, options.recipe)
-    print(plan.describe(opened, device=options.device, precision=options.precision, batch_size=options.batch_size))
+    (first, stem), *others = options.shared.stored(options.checkpoints)
+    embeddings = [Embedding.load(path) for path in (first, *(path for path, _ in others))]
+    stem = stem.with_name("-".join([stem.name, *(path.stem[-8:] for path, _ in others)]))
+    command.say_written(draw_files(embeddings, stem, options.shared.format, again=True))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from landscape.checkpoint import Checkpoint
+from landscape.compute import DEFAULT, Compute
 from landscape.config import DISPLAY_NAMES, RunConfig
 from landscape.data import Task
 from landscape.embedding.codes import Codes
@@ -15,13 +16,11 @@ from landscape.embedding.mixed import Mixed
 from landscape.embedding.recipe import CodeKind, Recipe
 from landscape.errors import InputError
 from landscape.evaluation import Evaluator
-from landscape.evaluation.evaluator import Precision
 from landscape.evaluation.predictions import Predictions
 from landscape.fgmix import VARIANTS, WeightPolicy
 from landscape.mixture import Mixture, has_policy
 from landscape.opened import Opened, policy_of, same_file
 from landscape.seeding import numpy_generator
-from landscape.storage import provenance
 
 
 def weigher_of(opened: Opened) -> tuple[Checkpoint, list[str]]:
@@ -30,17 +29,10 @@ def weigher_of(opened: Opened) -> tuple[Checkpoint, list[str]]:
     For an average with a policy it is the raw iterate of its step, beside which the policy was trained.
     """
     (checkpoint,) = opened.checkpoints
-    return policy_of(checkpoint) if has_policy(checkpoint) else (checkpoint, [])
+    return policy_of(checkpoint, opened.files) if has_policy(checkpoint) else (checkpoint, [])
 
 
-def codes_of(
-    opened: Opened,
-    recipe: Recipe,
-    *,
-    device: str = "auto",
-    precision: Precision = "fp32",
-    batch_size: int | None = None,
-) -> Codes:
+def codes_of(opened: Opened, recipe: Recipe, compute: Compute = DEFAULT) -> Codes:
     """Latent codes of all domains at the one checkpoint of `opened`, and its mixup codes.
 
     Raises:
@@ -50,15 +42,8 @@ def codes_of(
     task, network = opened.task, opened.network
     images = task.images
     chosen = choose_rows(task, recipe)
-    evaluator = Evaluator(
-        network,
-        images.pixels,
-        images.labels,
-        rows=chosen,
-        device=device,
-        precision=precision,
-        batch_size=batch_size,
-    )
+    compute = opened.resolve(compute)
+    evaluator = opened.evaluator(compute, chosen)
     weigher, notes = weigher_of(opened) if recipe.codes else (checkpoint, [])
     predictions = _at(evaluator, network, weigher)
     mixtures = _mixtures(opened, evaluator, predictions, weigher, recipe, notes)
@@ -79,17 +64,13 @@ def codes_of(
         rows=rows,
         files=tuple(images.files[row] for row in rows),
         mixtures=tuple(mixtures),
-        about={
-            "data": images.name,
-            "data_digest": images.digest,
-            "model": opened.model,
-            "image_size": opened.image_size,
-            "names": opened.names[0],
-            "seeds": list(opened.seeds),
-            "precision": precision,
-            "notes": list(dict.fromkeys([*opened.notes, *notes, *evaluator.notes])),
-            "provenance": provenance({"checkpoint": checkpoint.label, "all": opened.digest()}),
-        },
+        about=opened.about(
+            n={"images": len(rows)},
+            notes=[*opened.notes, *notes, *evaluator.notes],
+            inputs={"checkpoint": checkpoint.label, "all": opened.digest()},
+            names=opened.names[0],
+            precision=compute.exact,
+        ),
     )
 
 

@@ -12,13 +12,15 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import xarray as xr
 
+from landscape.compute import DEFAULT, Compute
 from landscape.embedding.estimate import Estimate, to_table
 from landscape.embedding.mixed import Mixed
+from landscape.embedding.recipe import PLAIN, Recipe
 from landscape.errors import unknown_choice
 from landscape.result_file import ResultFile
 
@@ -31,8 +33,8 @@ if TYPE_CHECKING:
 
     from landscape.data import Task
     from landscape.embedding.codes import Codes
-    from landscape.evaluation.evaluator import Precision
     from landscape.opened import Reference
+    from landscape.overrides import Changes
 
 FORMAT = 1
 _FILE = ResultFile("an embedding", "embedding", FORMAT, "python -m landscape.embedding")
@@ -102,15 +104,11 @@ class Embedding:
         data: "Task | str | Iterable[Any] | None" = None,
         *,
         network: "nn.Module | str | None" = None,
-        target: str | None = None,
-        data_dir: str | None = None,
-        root: Path | str = "checkpoints",
-        device: str = "auto",
-        precision: "Precision" = "fp32",
-        batch_size: int | None = None,
+        recipe: Recipe = PLAIN,
+        compute: Compute = DEFAULT,
         journal: Path | str | None = None,
         progress: bool = True,
-        **recipe: Any,
+        **changes: "Unpack[Changes]",
     ) -> "Embedding":
         """Embed the codes of a checkpoint, of your own network, or your own codes.
 
@@ -120,30 +118,20 @@ class Embedding:
             data: a :class:`~landscape.data.Task`, or the name of the data; for a module also a loader of batches
                 ``(images, labels, domains)``. By default the checkpoint's own.
             network: a module, or a model's name, for bare weights.
-            target: the domain left out of training.
-            data_dir: folder that holds the downloaded data sets.
-            root: folder of the run folders.
-            device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-            precision: ``fp32``, ``bf16``, or ``fp64`` for checks.
-            batch_size: images a forward pass; None: chosen by the device.
+            recipe: mixup codes, perplexity, dimensions of the coverage and so on.
+            compute: device, precision, batch size; of checkpoints.
             journal: a file that keeps finished linear programmes; an interrupted call continues.
             progress: show bars with the time left.
-            recipe: fields of :class:`~landscape.embedding.Recipe`: ``codes``, ``perplexity``, ``dimensions`` ...
+            changes: ``target``, the domain left out of training, which a module with a loader needs, ``root`` and so
+                on; see :meth:`landscape.opened.Opened.open`.
 
         Raises:
-            InputError: codes or data that do not fit together, or an unknown option.
+            InputError: codes or data that do not fit together.
         """
-        from landscape.embedding.fit import embed_source
+        from landscape.embedding.fit import codes_from, embed_codes
 
-        return embed_source(
-            source,
-            data,
-            opening={"network": network, "target": target, "data_dir": data_dir, "root": root},
-            evaluating={"device": device, "precision": precision, "batch_size": batch_size},
-            recipe=recipe,
-            journal=journal,
-            progress=progress,
-        )
+        codes = codes_from(source, data, recipe, compute, network=network, progress=progress, **changes)
+        return embed_codes(codes, recipe, journal=journal, progress=progress)
 
     @property
     def count(self) -> int:

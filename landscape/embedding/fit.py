@@ -1,12 +1,12 @@
 """From codes to an embedding: mixup codes, one joint t-SNE, coverage, mixing."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from torch import nn
 
+from landscape.compute import Compute
 from landscape.data import Task
 from landscape.embedding.checkpoint_codes import codes_of
 from landscape.embedding.codes import Codes
@@ -17,8 +17,9 @@ from landscape.embedding.mingling import mingle
 from landscape.embedding.mixed import padded
 from landscape.embedding.recipe import Recipe
 from landscape.embedding.tsne import embed
-from landscape.errors import InputError, unknown_choice
+from landscape.errors import InputError
 from landscape.opened import Opened
+from landscape.overrides import Changes
 from landscape.storage import provenance
 
 
@@ -94,42 +95,36 @@ def embed_codes(codes: Codes, recipe: Recipe, *, journal: Path | str | None = No
     )
 
 
-def embed_source(
+def codes_from(
     source: Any,
     data: Any,
+    recipe: Recipe,
+    compute: Compute,
     *,
-    opening: Mapping[str, Any],
-    evaluating: Mapping[str, Any],
-    recipe: Mapping[str, Any],
-    journal: Path | str | None = None,
+    network: nn.Module | str | None = None,
     progress: bool = True,
-) -> Embedding:
-    """Find out what was given to :meth:`Embedding.fit`, take its codes, embed them.
+    **changes: Unpack[Changes],
+) -> Codes:
+    """Find out what was given to :meth:`Embedding.fit`, and take its codes.
 
     Raises:
-        InputError: something that is neither codes nor a network nor a checkpoint, or an unknown option.
+        InputError: something that is neither codes nor a network nor a checkpoint.
     """
-    if unknown := sorted(set(recipe) - set(Recipe.__dataclass_fields__)):
-        raise unknown_choice("option of an embedding", unknown[0], Recipe.__dataclass_fields__)
-    fields: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in recipe.items()}
-    chosen = Recipe(**fields)
     if isinstance(source, Codes):
-        codes = source
-    elif isinstance(source, nn.Module) and not isinstance(data, Task | str):
-        if data is None or opening["target"] is None:
+        return source
+    if isinstance(source, nn.Module) and not isinstance(data, Task | str):
+        target = changes.get("target")
+        if data is None or target is None:
             raise InputError(
                 f"got a network ({type(source).__name__}) without data; expected a Task, the name of data, or a loader "
                 "of (images, labels, domains) together with target=..."
             )
-        codes = Codes.from_loader(source, data, target=opening["target"])
-    else:
-        if isinstance(source, nn.Module):
-            opening = {**opening, "network": source}
-            source = dict(source.named_parameters())
-        if data is not None and not isinstance(data, Task | str):
-            raise InputError(f"data is a {type(data).__name__}; a checkpoint needs a Task or the name of data.")
-        codes = codes_of(Opened.open([source], data, **opening, progress=progress), chosen, **evaluating)
-    return embed_codes(codes, chosen, journal=journal, progress=progress)
+        return Codes.from_loader(source, data, target=target)
+    if isinstance(source, nn.Module):
+        network, source = source, dict(source.named_parameters())
+    if data is not None and not isinstance(data, Task | str):
+        raise InputError(f"data is a {type(data).__name__}; a checkpoint needs a Task or the name of data.")
+    return codes_of(Opened.open([source], data, network=network, progress=progress, **changes), recipe, compute)
 
 
 def _reach(weights: np.ndarray) -> float:

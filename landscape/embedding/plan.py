@@ -1,21 +1,21 @@
 """What an embedding is going to cost, before it is made."""
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from landscape.compute import Compute
 from landscape.embedding import tsne
 from landscape.embedding.checkpoint_codes import choose_rows
 from landscape.embedding.hull import hull_distance
 from landscape.embedding.recipe import Recipe
-from landscape.evaluation import Evaluator
-from landscape.evaluation.evaluator import Precision
+from landscape.evaluation.timing import sample, seconds_of
 from landscape.mixture import has_policy
 from landscape.opened import Opened
 
-_TRIAL_IMAGES = 128
+_FEW = 128
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Plan:
         """Count images, passes, codes and linear programmes."""
         models, task = len(opened.checkpoints), opened.task
         if models > 1:
-            recipe = replace(recipe, codes=(), dimensions=())
+            recipe = recipe.of_images()
         rows = choose_rows(task, recipe)
         pool = len(np.intersect1d(rows, task.source_rows("in")))
         kinds = [kind for kind in recipe.codes if kind != "own" or has_policy(opened.checkpoints[0])]
@@ -62,12 +62,12 @@ class Plan:
             dimensions=recipe.dimensions,
         )
 
-    def describe(self, opened: Opened, *, device: str, precision: Precision, batch_size: int | None) -> str:
-        """The plan as text, with times from short trials: a few images, random codes, a few programmes."""
-        forward = self.passes * self._pass(opened, device, precision, batch_size)
+    def describe(self, opened: Opened, compute: Compute) -> str:
+        """The plan as text, with times from short timings: a few images, random codes, a few programmes."""
+        forward = self.passes * self._pass(opened, compute)
         width: Any = getattr(opened.network, "feature_dim", 512)
         points = self.images + self.mixup
-        embedding = self.models * tsne.trial(points, int(width))
+        embedding = self.models * tsne.seconds(points, int(width))
         hulls = self.programmes * self._programme()
         lines = [
             f"models: {', '.join(opened.names)}",
@@ -80,24 +80,10 @@ class Plan:
         ]
         return "\n".join([*lines, *(f"note: {note}" for note in opened.notes)])
 
-    def _pass(self, opened: Opened, device: str, precision: Precision, batch_size: int | None) -> float:
-        images = opened.task.images
-        rows = np.unique(np.linspace(0, len(images) - 1, min(len(images), _TRIAL_IMAGES)).astype(int))
-        evaluator = Evaluator(
-            opened.network,
-            images.pixels,
-            images.labels,
-            rows=rows,
-            device=device,
-            precision=precision,
-            batch_size=batch_size,
-        )
-        seconds = []
-        for _ in range(2):  # the first one warms up
-            began = time.perf_counter()
-            evaluator.at()
-            seconds.append(time.perf_counter() - began)
-        return seconds[1] * self.images / len(rows)
+    def _pass(self, opened: Opened, compute: Compute) -> float:
+        rows = sample(len(opened.task.images), _FEW)
+        evaluator = opened.evaluator(opened.resolve(compute), rows)
+        return seconds_of(evaluator.at) * self.images / len(rows)
 
     def _programme(self) -> float:
         if not self.programmes:

@@ -1,6 +1,6 @@
 """How an embedding is made: everything that can be chosen about it, apart from its checkpoint and its data."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from landscape.errors import InputError
@@ -46,3 +46,11 @@ class Recipe:
             raise InputError(f"--perplexity is {self.perplexity}; expected at least 1 (common: 5 to 50).")
         if self.dimensions and self.dimensions[0] < 1:
             raise InputError(f"--dimensions has {self.dimensions[0]}; expected numbers from 1.")
+
+    def of_images(self) -> "Recipe":
+        """The same for images alone, without mixup codes and coverage."""
+        return replace(self, codes=(), dimensions=())
+
+
+PLAIN = Recipe()
+"""Figure 4's."""

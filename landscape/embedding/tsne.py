@@ -61,16 +61,16 @@ def embed(
     return points - points.mean(0)
 
 
-def trial(count: int, dimensions: int) -> float:
+def seconds(count: int, dimensions: int) -> float:
     """Seconds that :func:`embed` is going to take for so many codes, from a few iterations on random ones."""
     codes = np.random.default_rng(0).standard_normal((count, dimensions)).astype(np.float32)
     from openTSNE import TSNE
 
     settings = {"n_jobs": 1, "neighbors": "exact" if count <= _EXACT else "approx", "random_state": 0}
-    seconds = []
+    times = []
     for iterations in (1, 11):
         began = time.perf_counter()
         TSNE(n_iter=iterations, early_exaggeration_iter=1, perplexity=min(30, (count - 1) / 3), **settings).fit(codes)
-        seconds.append(time.perf_counter() - began)
-    step = max(seconds[1] - seconds[0], 0.0) / 10
-    return seconds[0] + (EXAGGERATED + 500) * step
+        times.append(time.perf_counter() - began)
+    step = max(times[1] - times[0], 0.0) / 10
+    return times[0] + (EXAGGERATED + 500) * step

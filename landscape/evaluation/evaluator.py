@@ -4,7 +4,7 @@ import copy
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from landscape.compute import Precision
 from landscape.errors import InputError, unknown_choice
 from landscape.evaluation.folding import Folded
 from landscape.evaluation.forward import Forward, can_compile, classifier_of
@@ -20,8 +21,6 @@ from landscape.evaluation.residency import ResidentImages
 from landscape.evaluation.span import Point, Span
 from landscape.hardware import autocast, exact_float32, resolve_device, to_channels_last
 from landscape.models.network import IMAGENET_MEAN, IMAGENET_STD, colour
-
-Precision = Literal["fp32", "bf16", "tf32", "fp64"]
 
 
 class Evaluator:

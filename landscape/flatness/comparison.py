@@ -9,13 +9,16 @@ import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
 import numpy as np
 import xarray as xr
 
+from landscape.compute import DEFAULT, Compute
 from landscape.errors import InputError
-from landscape.flatness.curve import FlatnessCurve, Scope, Statistic
+from landscape.flatness.curve import FlatnessCurve
+from landscape.flatness.recipe import PLAIN, Recipe, Scope, Statistic
+from landscape.overrides import Changes
 from landscape.result_file import ResultFile
 
 if TYPE_CHECKING:
@@ -24,12 +27,21 @@ if TYPE_CHECKING:
     from torch import nn
 
     from landscape.data import Task
-    from landscape.evaluation.evaluator import Precision
     from landscape.opened import Reference
 
 FORMAT = 1
-SCOPES: tuple[Scope, ...] = ("full", "classifier")
 _FILE = ResultFile("a flatness result", "flatness", FORMAT, "python -m landscape.flatness")
+
+
+class Opening(Changes, total=False):
+    """How :class:`Flatness` opens and evaluates checkpoints, as keywords."""
+
+    data: "Task | str | None"
+    network: "nn.Module | str | None"
+    groups_from: "Reference | None"
+    subset: int | None
+    compute: Compute
+    journal: Path | str | None
 
 
 @dataclass(frozen=True)
@@ -50,21 +62,13 @@ class Flatness:
         *references: "Reference",
         data: "Task | str | None" = None,
         network: "nn.Module | str | None" = None,
-        root: Path | str = "checkpoints",
         groups_from: "Reference | None" = None,
         subset: int | None = None,
-        scopes: Sequence[Scope] = SCOPES,
-        gammas: Sequence[float] | None = None,
-        directions: int = 50,
-        level: float = 1.0,
-        steps: int = 5,
-        seed: int = 0,
-        device: str = "auto",
-        precision: "Precision" = "fp32",
-        batch_size: int | None = None,
+        recipe: Recipe = PLAIN,
+        compute: Compute = DEFAULT,
         journal: Path | str | None = None,
         progress: bool = True,
-        **changes: Any,
+        **changes: "Unpack[Changes]",
     ) -> "Flatness":
         """Measure checkpoints of several methods, on the paper's losses and on the same losses for all.
 
@@ -72,21 +76,13 @@ class Flatness:
             references: checkpoint files, ``RUN[@STEP|@swa]``, checkpoints, or mappings of weights.
             data: a task, or the name of the data, in place of the checkpoints' own.
             network: a module, or a model's name, likewise.
-            root: folder of the run folders.
             groups_from: the checkpoint that freezes groups and weights of the loss that all methods share.
             subset: use about this many training images, stratified by domain and class.
-            scopes: ``full``: all parameters; ``classifier``: the classifier's only, exact and fast.
-            gammas: distances, for every scope; None: a pilot chooses them per scope.
-            directions: number of random directions.
-            level: of the pilot, in nats.
-            steps: number of gammas of the pilot.
-            seed: trial seed of the analysis: directions and subset.
-            device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-            precision: ``fp32``, ``bf16`` or ``fp64`` of the forward passes.
-            batch_size: images a forward pass; None: chosen by the device.
+            recipe: scopes, gammas, directions.
+            compute: device, precision, batch size.
             journal: a file that keeps what has been evaluated; an interrupted call with the same inputs continues.
             progress: show a bar with the time left.
-            changes: fields of :class:`~landscape.config.RunConfig` to replace (``target``, ``image_size`` ...).
+            changes: ``root``, ``target`` and so on; see :meth:`landscape.opened.Opened.open`.
 
         Raises:
             InputError: checkpoints that do not fit together, or settings that make no sense.
@@ -98,27 +94,13 @@ class Flatness:
             references,
             data,
             network=network,
-            root=root,
             groups_from=groups_from,
             subset=subset,
-            subset_seed=seed,
+            subset_seed=recipe.direction_seed,
             progress=progress,
             **changes,
         )
-        return measure(
-            setting,
-            scopes=scopes,
-            gammas=gammas,
-            directions=directions,
-            level=level,
-            steps=steps,
-            seed=seed,
-            device=device,
-            precision=precision,
-            batch_size=batch_size,
-            journal=journal,
-            progress=progress,
-        )
+        return measure(setting, recipe, compute, journal=journal, progress=progress)
 
     @classmethod
     def joined(cls, parts: "Sequence[Flatness]") -> "Flatness":

@@ -7,15 +7,16 @@ No torch in here: a stored curve opens and redraws without it.
     curve.save("flatness.nc")
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
 from landscape.errors import InputError, unknown_choice
+from landscape.flatness.recipe import PLAIN, Recipe, Scope, Statistic
 from landscape.intervals import bootstrap_rows
 
 if TYPE_CHECKING:
@@ -23,10 +24,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from torch import nn
 
+    from landscape.flatness.comparison import Opening
     from landscape.opened import Reference
 
-Scope = Literal["full", "classifier"]
-Statistic = Literal["squared", "signed", "absolute"]
 STATISTICS: dict[str, tuple[str, str]] = {
     "squared": ("E[(L(theta + gamma u) - L(theta))^2]", "nat^2"),
     "signed": ("E[L(theta + gamma u) - L(theta)]", "nat"),
@@ -67,16 +67,12 @@ class FlatnessCurve:
         subject: "nn.Module | Reference",
         loss: Callable[..., Any] | None = None,
         loader: Iterable[Any] | None = None,
+        recipe: Recipe = PLAIN,
         *,
-        gammas: Sequence[float] | None = None,
-        directions: int = 50,
-        level: float = 1.0,
-        steps: int = 5,
         scope: Scope = "full",
-        seed: int = 0,
         method: str | None = None,
         progress: bool = True,
-        **options: Any,
+        **opening: "Unpack[Opening]",
     ) -> "FlatnessCurve":
         """Measure the curve of a module of your own, or of a checkpoint.
 
@@ -89,15 +85,13 @@ class FlatnessCurve:
             loss: with a loader, a function of (outputs, targets) that returns the batch's mean or a loss per example;
                 without, a function of the module that returns a number, or a mapping from names to numbers.
             loader: pairs (inputs, targets), in the same order at every pass.
-            gammas: distances; None: chosen by a pilot, see :func:`~landscape.flatness.sweep.choose_gammas`.
-            directions: number of random directions J; the same ones for every subject of one architecture.
-            level: of the pilot, in nats.
-            steps: number of gammas that the pilot gives.
+            recipe: gammas (without, a pilot chooses them, see :func:`~landscape.flatness.walk.choose_gammas`),
+                directions, which are the same for every subject of one architecture; its scopes are not looked at.
             scope: move all parameters, or only those of ``.classifier``.
-            seed: trial seed of the analysis, which gives the directions.
-            method: what to call it.
+            method: what to call a module.
             progress: show a bar with the time left.
-            options: for a checkpoint, those of :meth:`Flatness.measure`.
+            opening: for a checkpoint, ``data``, ``network``, ``compute``, ``root`` and so on; see
+                :meth:`Flatness.measure`.
 
         Raises:
             InputError: a loss that is random or returns no number, a checkpoint that cannot be opened, or gammas
@@ -105,24 +99,23 @@ class FlatnessCurve:
         """
         from torch import nn
 
-        knobs: dict[str, Any] = {"gammas": gammas, "directions": directions, "level": level, "steps": steps}
-        knobs |= {"seed": seed, "progress": progress}
+        recipe = replace(recipe, scope=(scope,))
         if isinstance(subject, nn.Module):
             if loss is None:
                 raise InputError(
                     "got a module without a loss; expected measure(model, loss_function, loader), or measure(model, "
                     "loss) with a function of the model."
                 )
-            if options:
-                raise InputError(f"{next(iter(options))!r} belongs to checkpoints; a module takes a loss and a loader.")
+            if opening:
+                raise InputError(f"{next(iter(opening))!r} belongs to checkpoints; a module takes a loss and a loader.")
             from landscape.flatness.measure import measure_module
 
-            return measure_module(subject, loss, loader, scope=scope, method=method, **knobs)
+            return measure_module(subject, loss, loader, recipe, method=method, progress=progress)
         if loss is not None or loader is not None:
             raise InputError("a checkpoint brings its own loss and data; give a module to measure a loss of your own.")
         from landscape.flatness.comparison import Flatness
 
-        return Flatness.measure(subject, scopes=(scope,), **knobs, **options).curves[0]
+        return Flatness.measure(subject, recipe=recipe, progress=progress, **opening).curves[0]
 
     @property
     def directions(self) -> int:

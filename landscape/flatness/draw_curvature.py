@@ -1,14 +1,19 @@
 """From a plan of curvatures to files: result and figures, each made once."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from landscape.flatness.draw import FORMATS, Format, file_name, find_or_make
 from landscape.flatness.path import CurvaturePath
+from landscape.flatness.recipe import Matrix, Scope
+from landscape.stored import FORMATS, Format, draw_missing, find_or_make, stem_of
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from landscape.flatness.curvature import CurvaturePlan
+
+ENDINGS = ("", "-classifier", "-ggn", "-classifier-ggn")
 
 
 def draw_path(
@@ -21,34 +26,21 @@ def draw_path(
     note: str = "",
     progress: bool = True,
 ) -> tuple[CurvaturePath, list[Path]]:
-    """Measure curvature, or find it measured, and draw what is missing; see :func:`landscape.flatness.draw.draw`.
-
-    Args:
-        plan: checkpoints and settings.
-        out: folder for the files.
-        name: beginning of the files' names; by default from data, target and the inputs' hash.
-        formats: what to draw.
-        device: where to compute.
-        note: a sentence to add to the figures' captions.
-        progress: show bars.
-
-    Returns:
-        The result, and the files that were written: none when everything was there already.
-    """
+    """Measure curvature, or find it measured, and draw what is missing; see :func:`landscape.flatness.draw.draw`."""
     from landscape.flatness.curvature import measure
 
     key = plan.digest()
-    stem = Path(out) / (name or file_name("curvature", plan.opened, key))
+    stem = stem_of("curvature", plan.opened, key, out=out, name=name)
 
-    def compute(journal: Path) -> CurvaturePath:
+    def make(journal: Path) -> CurvaturePath:
         return measure(plan, device=device, journal=journal, progress=progress)
 
-    path, written = find_or_make(stem, key, CurvaturePath.load, compute)
-    return path, [*written, *draw_path_files(path, stem, formats=formats, note=note, again=bool(written))]
+    path, written = find_or_make(stem, key, CurvaturePath.load, make, endings=ENDINGS)
+    return path, [*written, *draw_path_files(path, stem, formats, note=note)]
 
 
 def draw_path_files(
-    path: CurvaturePath, stem: Path, *, formats: Sequence[Format] = FORMATS, note: str = "", again: bool = True
+    path: CurvaturePath, stem: Path, formats: Sequence[Format] = FORMATS, *, note: str = "", again: bool = False
 ) -> list[Path]:
     """Draw curvature into ``STEM.png``, ``STEM-classifier.png``, ``STEM-ggn.png`` and so on.
 
@@ -59,19 +51,20 @@ def draw_path_files(
         note: a sentence to add to the captions.
         again: draw also the files that exist.
     """
-    from matplotlib.figure import Figure
 
-    from landscape.plots import theme
-    from landscape.plots.curvature import plot_curvature
+    def drawing(scope: Scope, matrix: Matrix) -> "Callable[[], Figure]":
+        def figure() -> "Figure":
+            from matplotlib.figure import Figure
 
-    written: list[Path] = []
-    for scope in path.scopes:
-        for matrix in path.matrices:
-            words = [stem.name, *[word for word in (scope, matrix) if word not in ("full", "hessian")]]
-            target = stem.with_name("-".join(words))
-            missing: list[Any] = [f for f in formats if again or not target.with_name(f"{target.name}.{f}").is_file()]
-            if missing:
-                figure = plot_curvature(path, scope, matrix=matrix, figure=Figure(), note=note)
-                about = {"title": "Curvature along training", **path.about.get("provenance", {})}
-                written += theme.save(figure, target, formats=missing, about=about)
-    return written
+            from landscape.plots.curvature import plot_curvature
+
+            return plot_curvature(path, scope, matrix=matrix, figure=Figure(), note=note)
+
+        return figure
+
+    figures = {
+        "".join(f"-{word}" for word in (scope, matrix) if word not in ("full", "hessian")): drawing(scope, matrix)
+        for scope in path.scopes
+        for matrix in path.matrices
+    }
+    return draw_missing(stem, figures, formats, title="Curvature along training", about=path.about, again=again)

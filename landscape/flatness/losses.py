@@ -9,9 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from landscape.checkpoint import Checkpoint
+from landscape.compute import DEFAULT, Compute
 from landscape.errors import InputError
-from landscape.evaluation import Evaluator
-from landscape.evaluation.evaluator import Precision
 from landscape.fgmix import mix_codes
 from landscape.flatness.directions import Direction
 from landscape.flatness.probe import HeadProbe, Point
@@ -37,26 +36,12 @@ class Losses:
 
     Args:
         setting: checkpoints, policies and images.
-        device: where to compute.
-        precision: ``fp32``, ``bf16`` or ``fp64``.
-        batch_size: images a forward pass; None: chosen by the device.
+        compute: device, precision, batch size; the precision is resolved.
     """
 
-    def __init__(
-        self, setting: Setting, *, device: str = "auto", precision: Precision = "fp32", batch_size: int | None = None
-    ) -> None:
+    def __init__(self, setting: Setting, compute: Compute = DEFAULT) -> None:
         self.setting = setting
-        images = setting.task.images
-        self.evaluator = Evaluator(
-            setting.network,
-            images.pixels,
-            images.labels,
-            rows=setting.images,
-            device=device,
-            precision=precision,
-            batch_size=batch_size,
-            keep_given=False,
-        )
+        self.evaluator = setting.evaluator(compute, setting.images)
         self._notes: list[str] = []
         self.shared: Mixture | None = None
         if setting.groups is not None:

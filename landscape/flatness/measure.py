@@ -1,7 +1,7 @@
 """Flatness measured: all scopes and methods of a setting, or one module of the user's own."""
 
-import time
 from collections.abc import Callable, Iterable, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +9,18 @@ import numpy as np
 from torch import nn
 from tqdm.auto import tqdm
 
-from landscape.errors import InputError, unknown_choice
-from landscape.evaluation.evaluator import Precision
-from landscape.flatness.comparison import SCOPES, Flatness
-from landscape.flatness.curve import FlatnessCurve, Scope
+from landscape.compute import DEFAULT, Compute
+from landscape.errors import InputError
+from landscape.evaluation.own_loss import mean_loss
+from landscape.evaluation.timing import seconds_of
+from landscape.flatness.comparison import Flatness
+from landscape.flatness.curve import FlatnessCurve
 from landscape.flatness.losses import FullProbe, Losses, about_mixture, head_probe
-from landscape.flatness.probe import HeadProbe, ModuleProbe, Probe, mean_loss
+from landscape.flatness.probe import HeadProbe, ModuleProbe, Probe
+from landscape.flatness.recipe import PLAIN, SCOPES, Recipe
 from landscape.flatness.setting import Setting
-from landscape.flatness.sweep import Log, checked_gammas, choose_gammas, sweep
+from landscape.flatness.walk import choose_gammas, walk
+from landscape.log import Log
 from landscape.storage import digest, provenance
 from landscape.weights import borrowed
 
@@ -25,16 +29,9 @@ _PILOT = "pilot"
 
 def measure(
     setting: Setting,
+    recipe: Recipe = PLAIN,
+    compute: Compute = DEFAULT,
     *,
-    scopes: Sequence[Scope] = SCOPES,
-    gammas: Sequence[float] | None = None,
-    directions: int = 50,
-    level: float = 1.0,
-    steps: int = 5,
-    seed: int = 0,
-    device: str = "auto",
-    precision: Precision = "fp32",
-    batch_size: int | None = None,
     journal: Path | str | None = None,
     progress: bool = True,
 ) -> Flatness:
@@ -45,19 +42,17 @@ def measure(
     Raises:
         InputError: see :meth:`Flatness.measure`.
     """
-    check(scopes, gammas, directions)
-    inputs = inputs_digest(
-        setting, gammas=gammas, directions=directions, level=level, steps=steps, seed=seed, precision=precision
-    )
+    compute, seed, scopes = setting.resolve(compute.alone(), progress=progress), recipe.direction_seed, recipe.scope
+    inputs = inputs_digest(setting, recipe, compute)
     log = Log(journal, inputs)
-    losses = Losses(setting, device=device, precision=precision, batch_size=batch_size)
+    losses = Losses(setting, compute)
     notes = [*setting.notes, *losses.notes]
     curves: list[FlatnessCurve] = []
     chosen: dict[str, tuple[float, ...]] = {}
     mixtures: list[dict[str, Any] | None] = []
     if "classifier" in scopes and not _has_head(losses):
         notes.append("the network has no .featurizer and .classifier, so its classifier is not moved on its own")
-        scopes = [scope for scope in scopes if scope != "classifier"]
+        scopes = tuple(scope for scope in scopes if scope != "classifier")
         if not scopes:
             raise InputError(f"{notes[-1]}; measure --scope full.")
     for index, method in enumerate(setting.methods):
@@ -69,8 +64,8 @@ def measure(
             if scope == "classifier":
                 probe = head_probe(losses, index, own, seed=seed)
             if scope not in chosen:
-                chosen[scope] = _gammas(probe, scope, log, gammas, level=level, steps=steps, progress=progress)
-            base, samples = _sweep(probe, chosen[scope], directions, log, f"{scope}/{index}", method, progress)
+                chosen[scope] = _gammas(probe, scope, log, recipe, progress)
+            base, samples = _walk(probe, chosen[scope], recipe.directions, log, f"{scope}/{index}", method, progress)
             curves.append(
                 FlatnessCurve(
                     method=method,
@@ -96,27 +91,17 @@ def measure(
         notes.append("running statistics of batch norm stay those of the checkpoint at every point")
     if overflowed := sum(curve.overflowed for curve in curves):
         notes.append(f"{overflowed} samples overflowed: their loss is not finite, and neither is their mean")
-    task = setting.task
-    about = {
-        "data": task.images.name,
-        "data_digest": task.images.digest,
-        "target": task.target,
-        "sources": list(task.sources),
-        "model": setting.model,
-        "image_size": setting.image_size,
-        "seeds": list(setting.seeds),
-        "direction_seed": seed,
-        "directions": directions,
-        "pilot": None if gammas is not None else {"level": level, "method": setting.methods[0]},
-        "precision": precision,
-        "n": {"train": len(task.source_rows("in")), "used": len(setting.images)},
-        "shared": about_mixture(losses.shared, setting.groups),
-        "notes": list(dict.fromkeys(notes)),
-        "provenance": provenance(
-            {method: each.label for method, each in zip(setting.methods, setting.checkpoints, strict=True)}
-            | {"all": inputs}
-        ),
-    }
+    names = {method: each.label for method, each in zip(setting.methods, setting.checkpoints, strict=True)}
+    about = setting.about(
+        n={"train": len(setting.task.source_rows("in")), "used": len(setting.images)},
+        notes=notes,
+        inputs=names | {"all": inputs},
+        direction_seed=seed,
+        directions=recipe.directions,
+        pilot={"level": recipe.level, "method": setting.methods[0]} if recipe.gammas is None else None,
+        precision=compute.exact,
+        shared=about_mixture(losses.shared, setting.groups),
+    )
     ordered = sorted(curves, key=lambda curve: SCOPES.index(curve.scope))
     return Flatness(tuple(ordered), about)
 
@@ -124,15 +109,10 @@ def measure(
 def measure_module(
     model: nn.Module,
     loss: Callable[..., Any],
-    loader: Iterable[Any] | None = None,
+    loader: Iterable[Any] | None,
+    recipe: Recipe,
     *,
-    scope: Scope = "full",
     method: str | None = None,
-    gammas: Sequence[float] | None = None,
-    directions: int = 50,
-    level: float = 1.0,
-    steps: int = 5,
-    seed: int = 0,
     progress: bool = True,
 ) -> FlatnessCurve:
     """The curve of a user's own module; see :meth:`FlatnessCurve.measure`.
@@ -140,95 +120,52 @@ def measure_module(
     Raises:
         InputError: see :meth:`FlatnessCurve.measure`.
     """
-    check([scope], gammas, directions)
+    (scope,), seed = recipe.scope, recipe.direction_seed
     of_model = loss if loader is None else mean_loss(loss, loader)
     log = Log()
     name = method or str(getattr(model, "name", type(model).__name__))
     with borrowed(model) as lent:
         probe = ModuleProbe(model, lent, of_model, seed=seed, only="" if scope == "full" else "classifier.")
-        found = _gammas(probe, scope, log, gammas, level=level, steps=steps, progress=progress)
-        base, samples = _sweep(probe, found, directions, log, scope, name, progress)
-    about = {"name": name, "norm": probe.norm, "parameters": probe.size, "directions": directions, "notes": []}
+        found = _gammas(probe, scope, log, recipe, progress)
+        base, samples = _walk(probe, found, recipe.directions, log, scope, name, progress)
+    about = {"name": name, "norm": probe.norm, "parameters": probe.size, "directions": recipe.directions, "notes": []}
     about |= {"direction_seed": seed, "provenance": provenance()}
     return FlatnessCurve(name, np.array([0.0, *found]), probe.losses, samples, base, scope, about)
 
 
-def inputs_digest(
-    setting: Setting,
-    *,
-    gammas: Sequence[float] | None,
-    directions: int,
-    level: float,
-    steps: int,
-    seed: int,
-    precision: str,
-) -> str:
+def inputs_digest(setting: Setting, recipe: Recipe, compute: Compute) -> str:
     """A hash of all inputs of the samples. The number of directions is none: more of them go on from fewer."""
-    how = ("given", *checked_gammas(gammas)) if gammas is not None else ("pilot", float(level), steps)
-    return digest(setting.digest(), repr(how), str(seed), precision)
+    return digest(setting.digest(), repr(recipe.of_inputs()), str(recipe.direction_seed), compute.exact)
 
 
-def check(scopes: Sequence[str], gammas: Sequence[float] | None, directions: int) -> None:
-    """Find settings that make no sense before anything is evaluated.
-
-    Raises:
-        InputError: an unknown scope, no scope, fewer than two directions, or gammas that are no distances.
-    """
-    if not scopes:
-        raise InputError(f"got no scope; expected one or both of: {', '.join(SCOPES)}.")
-    for scope in scopes:
-        if scope not in SCOPES:
-            raise unknown_choice("scope", scope, SCOPES)
-    if directions < 2:
-        raise InputError(f"got {directions} directions; expected at least 2: the interval is over directions.")
-    if gammas is not None:
-        checked_gammas(gammas)
-
-
-def trial(
-    setting: Setting, *, device: str = "auto", precision: Precision = "fp32", batch_size: int | None = None
-) -> tuple[float, int]:
-    """Seconds that one point in the space of all parameters takes, measured at two, and the number of parameters."""
-    losses = Losses(setting, device=device, precision=precision, batch_size=batch_size)
+def time_point(setting: Setting, compute: Compute = DEFAULT) -> tuple[float, int]:
+    """Seconds that one point in the space of all parameters takes, and the number of parameters."""
+    losses = Losses(setting, setting.resolve(compute))
     probe = FullProbe(losses, 0)
-    gamma = 1e-3 * probe.norm
-    seconds = []
-    for k in range(2):  # the first one warms up
-        began = time.perf_counter()
-        list(probe.at([k], [gamma]))
-        seconds.append(time.perf_counter() - began)
-    return min(seconds), probe.size
+    gamma, directions = 1e-3 * probe.norm, count()
+    return seconds_of(lambda: list(probe.at([next(directions)], [gamma]))), probe.size
 
 
-def _gammas(
-    probe: Probe,
-    scope: str,
-    log: Log,
-    given: Sequence[float] | None,
-    *,
-    level: float,
-    steps: int,
-    progress: bool,
-) -> tuple[float, ...]:
-    if given is not None:
-        return checked_gammas(given)
+def _gammas(probe: Probe, scope: str, log: Log, recipe: Recipe, progress: bool) -> tuple[float, ...]:
+    if recipe.gammas is not None:
+        return recipe.gammas
     key = f"{_PILOT}/{scope}"
     if key not in log.rows:
         with tqdm(desc=f"pilot, {scope}", unit="distance", disable=not progress) as bar:
-            found = choose_gammas(probe, level=level, steps=steps, tell=bar.update)
+            found = choose_gammas(probe, level=recipe.level, steps=recipe.steps, tell=bar.update)
         log.add(key, gammas=list(found))
     return tuple(float(gamma) for gamma in log.rows[key]["gammas"])
 
 
-def _sweep(
+def _walk(
     probe: Probe, gammas: Sequence[float], directions: int, log: Log, name: str, method: str, progress: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    done = sum(f"{name}/{k}/{g}" in log.rows for k in range(directions) for g in range(len(gammas)))
+    done = log.done(f"{name}/{k}/{g}" for k in range(directions) for g in range(len(gammas)))
     total = directions * len(gammas)
     with tqdm(
         total=total, initial=done, desc=f"{method}, {name.split('/')[0]}", unit="point", disable=not progress
     ) as bar:
-        return sweep(probe, gammas, directions, log, name, bar.update)
+        return walk(probe, gammas, directions, log, name, bar.update)
 
 
 def _has_head(losses: Losses) -> bool:

@@ -9,14 +9,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import xarray as xr
 
-from landscape.flatness.comparison import SCOPES
-from landscape.flatness.curve import Scope
-from landscape.flatness.spectrum import Curvature, Matrix
+from landscape.flatness.recipe import ALONG, CurvatureRecipe, Matrix, Scope
+from landscape.flatness.spectrum import Curvature
 from landscape.result_file import ResultFile
 
 if TYPE_CHECKING:
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
     from landscape.data import Task
     from landscape.opened import Reference
+    from landscape.overrides import Changes
 
 FORMAT = 1
 _FILE = ResultFile("a curvature result", "curvature", FORMAT, "python -m landscape.flatness --curvature")
@@ -71,19 +71,11 @@ class CurvaturePath:
         *references: "Reference",
         data: "Task | str | None" = None,
         network: "nn.Module | str | None" = None,
-        root: Path | str = "checkpoints",
-        scopes: Sequence[Scope] = SCOPES,
-        matrices: Sequence[Matrix] = ("hessian",),
-        images: int = 64,
-        top: int = 3,
-        trace_vectors: int = 10,
-        density: bool = True,
-        ends_only: bool = False,
-        seed: int = 0,
+        recipe: CurvatureRecipe = ALONG,
         device: str = "auto",
         journal: Path | str | None = None,
         progress: bool = True,
-        **changes: Any,
+        **changes: "Unpack[Changes]",
     ) -> "CurvaturePath":
         """Measure the training loss's curvature along the runs of some checkpoints, up to each of them.
 
@@ -92,19 +84,11 @@ class CurvaturePath:
                 iterates, ``RUN@swa`` that of the averages; a checkpoint outside a run is one point.
             data: a task, or the name of the data, in place of the checkpoints' own.
             network: a module, or a model's name, likewise.
-            root: folder of the run folders.
-            scopes: ``full``: all parameters, on `images` training images; ``classifier``: on all of them, exact.
-            matrices: ``hessian`` and ``ggn``.
-            images: training images for the full network, stratified by domain and class.
-            top: number of eigenvalues.
-            trace_vectors: random vectors behind the trace.
-            density: measure the spectral density at the end of each path.
-            ends_only: measure the given checkpoints only, not those that led to them.
-            seed: of images and random vectors.
+            recipe: scopes, matrices, images, eigenvalues, random vectors, and which checkpoints.
             device: ``auto``, ``cpu`` or ``cuda``.
             journal: a file that keeps what has been measured; an interrupted call with the same inputs continues.
             progress: show a bar with the time left.
-            changes: fields of :class:`~landscape.config.RunConfig` to replace.
+            changes: ``root``, ``target`` and so on; see :meth:`landscape.opened.Opened.open`.
 
         Raises:
             InputError: checkpoints that do not fit together, or settings that make no sense.
@@ -112,18 +96,8 @@ class CurvaturePath:
         from landscape.flatness.curvature import CurvaturePlan, measure
         from landscape.opened import Opened
 
-        opened = Opened.open(references, data, network=network, root=root, progress=progress, **changes)
-        plan = CurvaturePlan.of(
-            opened,
-            scopes=scopes,
-            matrices=matrices,
-            images=images,
-            top=top,
-            trace_vectors=trace_vectors,
-            density=density,
-            ends_only=ends_only,
-            seed=seed,
-        )
+        opened = Opened.open(references, data, network=network, progress=progress, **changes)
+        plan = CurvaturePlan.of(opened, recipe)
         return measure(plan, device=device, journal=journal, progress=progress)
 
     @property

@@ -5,8 +5,8 @@ A probe answers with absolute losses; what a curve shows is their difference fro
 
 import copy
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -15,13 +15,12 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from landscape.errors import InputError
+from landscape.evaluation.own_loss import ModelLoss
 from landscape.flatness.directions import Direction
 from landscape.weights import Lent, norm, weights_of
 
 Point = tuple[int, int]
 """Number of the direction, position of gamma."""
-ModelLoss = Callable[[nn.Module], Any]
-"""From a module to its loss: a number, a scalar tensor, or a mapping from names to several of them."""
 
 _BUDGET = 2**26  # numbers held at a time while directions are evaluated together
 
@@ -113,29 +112,6 @@ class ModuleProbe:
             raise InputError(
                 f"the loss returned {type(value).__name__}; expected a number, or a mapping from names to numbers."
             ) from error
-
-
-def mean_loss(loss: Callable[[Any, Any], Tensor], loader: Iterable[Any]) -> ModelLoss:
-    """The mean loss over a loader's pairs ``(inputs, targets)``, as a function of the module; sums in float64.
-
-    Args:
-        loss: from outputs and targets to the batch's mean (a scalar) or to a loss per example (B,).
-        loader: iterated anew at every point, in a fixed order.
-    """
-
-    def of(model: nn.Module) -> float:
-        device = next((p.device for p in model.parameters()), torch.device("cpu"))
-        total, count = 0.0, 0
-        for inputs, targets in loader:
-            value = loss(model(inputs.to(device)), targets.to(device))
-            n = len(targets)
-            total += float(value.double().sum()) if value.dim() else float(value.double()) * n
-            count += n
-        if not count:
-            raise InputError("the loader is empty (or can be iterated only once); expected batches at every pass.")
-        return total / count
-
-    return of
 
 
 class HeadProbe:

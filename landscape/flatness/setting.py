@@ -2,21 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 import numpy as np
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from landscape.checkpoint import Checkpoint
 from landscape.config import DISPLAY_NAMES
-from landscape.data import Task, normalise
+from landscape.data import Task
 from landscape.data.strata import stratified
 from landscape.errors import InputError
 from landscape.mixture import has_policy
-from landscape.models.network import IMAGENET_MEAN, IMAGENET_STD, colour
-from landscape.opened import Opened, Reference, content_digest, policy_of
+from landscape.opened import Opened, Reference, policy_of
+from landscape.overrides import Changes
 from landscape.storage import digest
 
 
@@ -43,12 +41,11 @@ class Setting(Opened):
         data: Task | str | None = None,
         *,
         network: nn.Module | str | None = None,
-        root: Path | str = "checkpoints",
         groups_from: Reference | None = None,
         subset: int | None = None,
         subset_seed: int = 0,
         progress: bool = True,
-        **changes: Any,
+        **changes: Unpack[Changes],
     ) -> "Setting":
         """Open the checkpoints as :meth:`Opened.open` does, and find their policies.
 
@@ -56,7 +53,6 @@ class Setting(Opened):
             references: checkpoints, see :meth:`Opened.open`.
             data: likewise.
             network: likewise.
-            root: likewise.
             groups_from: the checkpoint whose policy weighs the mixup codes that all methods share; by default
                 the last one that has a policy.
             subset: use about this many training images, stratified by domain and class.
@@ -70,17 +66,17 @@ class Setting(Opened):
         if not references:
             raise InputError("got no checkpoint; expected at least one: a file, or RUN[@STEP|@swa].")
         extra = [] if groups_from is None else [groups_from]
-        opened = Opened.open([*references, *extra], data, network=network, root=root, progress=progress, **changes)
+        opened = Opened.open([*references, *extra], data, network=network, progress=progress, **changes)
         checkpoints = opened.checkpoints[: len(references)]
         notes = list(opened.notes)
         policies: list[Checkpoint | None] = []
         for checkpoint in checkpoints:
-            policy, about = policy_of(checkpoint) if has_policy(checkpoint) else (None, [])
+            policy, about = policy_of(checkpoint, opened.files) if has_policy(checkpoint) else (None, [])
             policies.append(policy)
             notes += about
         groups = next((policy for policy in reversed(policies) if policy is not None), None)
         if groups_from is not None:
-            groups, about = policy_of(opened.checkpoints[-1])
+            groups, about = policy_of(opened.checkpoints[-1], opened.files)
             notes += about
         rows = opened.task.source_rows("in")
         if subset is not None and subset < len(rows):
@@ -102,37 +98,13 @@ class Setting(Opened):
 
     def digest(self) -> str:
         """A hash of everything that the losses depend on: weights, data, network, policies, images."""
-        policies = [content_digest(policy) if policy else "" for policy in (*self.policies, self.groups)]
+        policies = [self.files.content(policy) for policy in (*self.policies, self.groups)]
         return digest(super().digest(), *policies, self.images.tobytes())
 
     @property
     def images(self) -> np.ndarray:
         """(n,) rows of the training images that the losses are taken over."""
         return self.task.source_rows("in") if self.rows is None else self.rows
-
-
-def batches_of(
-    task: Task, rows: np.ndarray, network: nn.Module, device: torch.device, *, size: int = 64
-) -> list[tuple[Tensor, Tensor]]:
-    """Normalised images and labels on a device, in batches, for what has to be differentiated.
-
-    Args:
-        task: gives the images.
-        rows: (n,) which of them.
-        network: whose input normalisation is used.
-        device: where to.
-        size: images a batch.
-    """
-    images = task.images
-    mean = colour(getattr(network, "mean", IMAGENET_MEAN), "mean")
-    std = colour(getattr(network, "std", IMAGENET_STD), "std")
-    return [
-        (
-            normalise(torch.from_numpy(images.pixels[part]).to(device), mean, std),
-            torch.from_numpy(images.labels[part]).to(device),
-        )
-        for part in (rows[start : start + size] for start in range(0, len(rows), size))
-    ]
 
 
 def _methods(checkpoints: Sequence[Checkpoint], names: Sequence[str]) -> tuple[str, ...]:

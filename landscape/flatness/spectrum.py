@@ -10,12 +10,12 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from landscape.errors import InputError, unknown_choice
-from landscape.flatness.curve import Scope
+from landscape.flatness.recipe import Matrix, Scope
 from landscape.seeding import numpy_generator, torch_seed
 
 if TYPE_CHECKING:
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from scipy.sparse.linalg import LinearOperator as Operator
     from torch import nn
 
-Matrix = Literal["hessian", "ggn"]
-MATRICES: tuple[Matrix, ...] = get_args(Matrix)
 Batches = list[tuple["torch.Tensor", "torch.Tensor"]]
 Found = TypeVar("Found")
 
 DENSE_LIMIT = 2048
 """Up to this many rows a matrix is written out and decomposed."""
+TOLERANCE = 1e-3
+"""Relative accuracy of eigenvalues at which Lanczos stops."""
 _RESTARTS, _COARSE = 500, 1e-4
 _KAPPA, _MARGIN, _DENSITY_POINTS, _LANCZOS_VECTORS = 3.0, 0.05, 256, 64
 
@@ -80,7 +80,7 @@ class Curvature:
         trace_vectors: int = 10,
         density: bool = False,
         seed: int = 0,
-        tolerance: float = 1e-3,
+        tolerance: float = TOLERANCE,
         check: bool = True,
     ) -> "Curvature":
         """Measure a module's curvature on some batches, matrix-free by curvlinops.

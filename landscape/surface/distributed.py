@@ -14,21 +14,22 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from landscape.compute import Workers
 from landscape.errors import InputError
-from landscape.evaluation.trial import Choice
+from landscape.evaluation.timing import Choice
+from landscape.files import Files
 from landscape.surface.meter import Meter, MixupLoss, Row
 from landscape.surface.plan import Buffers, Plan
-from landscape.surface.preparation import buffers_of, builder
+from landscape.surface.preparation import buffers_of
 from landscape.surface.sampling import Sample
 from landscape.weights import Weights
 
-Workers = Literal["none", "ray"]
 Point = tuple[str, float, float]
 """Name in the journal and coordinates."""
 Evaluate = Callable[[Sequence[Point]], Generator[tuple[str, Row, list[str]]]]
@@ -84,7 +85,7 @@ class Parcel:
         plane, setting, network = plan.plane, plan.setting, plan.setting.network
         bare = replace(
             plan,
-            setting=replace(setting, checkpoints=(), names=(), paths=(), policy=None),
+            setting=replace(setting, checkpoints=(), names=(), paths=(), policy=None, files=Files()),
             plane=replace(plane, origin={}, e1={}, e2={}),
             trajectories=(),
             ends=(),
@@ -107,14 +108,9 @@ class Bench:
     def __init__(self, parcel: Parcel) -> None:
         origin, e1, e2 = (_tensors(vector) for vector in parcel.vectors)
         plan = replace(parcel.plan, plane=replace(parcel.plan.plane, origin=origin, e1=e1, e2=e2))
-        build, choice = builder(plan.setting, parcel.device, parcel.rows), parcel.choice
-        self._evaluator = build(
-            precision=choice.precision,
-            batch_size=choice.batch_size,
-            compiled=choice.compiled,
-            channels_last=choice.channels_last,
-        )
-        recomputed = plan.options.batch_norm == "recomputed"
+        build = plan.setting.builder(parcel.device, parcel.rows)
+        self._evaluator = parcel.choice.build(build)
+        recomputed = plan.recipe.batch_norm == "recomputed"
         self._buffers = buffers_of(plan, build, parcel.device) if recomputed else Buffers(plan.plane, parcel.buffers)
         self._meter = Meter(plan.setting.task, self._evaluator, parcel.mixup, sample=parcel.sample)
         self._span = self._evaluator.span(origin, e1, e2)

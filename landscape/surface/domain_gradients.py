@@ -14,26 +14,29 @@ from tqdm.auto import tqdm
 
 from landscape.data.strata import stratified
 from landscape.errors import InputError
-from landscape.flatness.draw import file_name, find_or_make
-from landscape.flatness.setting import batches_of
-from landscape.flatness.sweep import Log
+from landscape.evaluation.batches import batches_of
 from landscape.hardware import exact_float32, resolve_device
-from landscape.storage import digest, provenance
+from landscape.log import Log
+from landscape.storage import digest
+from landscape.stored import find_or_make, stem_of
 from landscape.surface.conflict import FORMAT, ConflictMap
 from landscape.surface.plan import Buffers, Plan
+from landscape.surface.recipe import Where
 from landscape.weights import Weights, combine, dot, load_weights, norm
 
 if TYPE_CHECKING:
     from landscape.data import Task
     from landscape.surface.setting import Setting
 
+FEW = Where(points=5)
+"""Gradients cost several forward passes a point."""
+
 
 def conflict_map(
     setting: "Setting",
     *,
     out: Path | str = "figures",
-    points: int = 5,
-    margin: float = 0.2,
+    where: Where = FEW,
     images: int | None = 96,
     seed: int = 0,
     device: str = "auto",
@@ -47,8 +50,7 @@ def conflict_map(
     Args:
         setting: three checkpoints with their network and data; the plane goes through them.
         out: folder of the result.
-        points: points along each axis.
-        margin: room around paths and anchors on each side, as a fraction of their extent.
+        where: points along each axis, and the room around paths and anchors.
         images: training images, stratified by domain and class; None: all.
         seed: of that choice.
         device: where to compute.
@@ -62,14 +64,15 @@ def conflict_map(
     rows = setting.task.source_rows("in")
     if images is not None and images < len(rows):
         rows = stratified(setting.task, rows, images, seed=seed)
-    key = digest("conflict", str(FORMAT), setting.digest(), repr((points, margin)), rows.tobytes())
-    stem = Path(out) / file_name("conflict", setting, key)
+    ranges = [repr(each) for each in (where.x_range, where.y_range) if each is not None]
+    key = digest("conflict", str(FORMAT), setting.digest(), repr(where.on_plane()), rows.tobytes(), *ranges)
+    stem = stem_of("conflict", setting, key, out=out)
 
-    def compute(journal: Path) -> ConflictMap:
-        plan = Plan.of(setting, points=points, margin=margin, progress=progress)
+    def make(journal: Path) -> ConflictMap:
+        plan = Plan.of(setting, where, progress=progress)
         return measure_conflict(plan, rows, device=device, journal=journal, progress=progress)
 
-    return find_or_make(stem, key, ConflictMap.load, compute)[0]
+    return find_or_make(stem, key, ConflictMap.load, make)[0]
 
 
 def measure_conflict(
@@ -91,7 +94,7 @@ def measure_conflict(
     buffers = Buffers(plan.plane, tuple(each.buffers(setting.network) for each in setting.checkpoints))
     gradients = DomainGradients(setting.network, task, rows, device=device)
     cells = grid.cells()
-    done = sum(f"grid:{i}:{j}" in log.rows for i, j in cells)
+    done = log.done(f"grid:{i}:{j}" for i, j in cells)
     with tqdm(total=len(cells), initial=done, desc="conflict", unit="point", disable=not progress) as bar:
         for i, j in cells:
             if f"grid:{i}:{j}" not in log.rows:
@@ -104,18 +107,11 @@ def measure_conflict(
         found = np.array([log.rows[f"grid:{i}:{j}"][name] for i, j in cells], dtype=np.float64)
         return found.T.reshape(-1, len(grid.y), len(grid.x))
 
-    about = {
-        "data": task.images.name,
-        "data_digest": task.images.digest,
-        "target": task.target,
-        "sources": list(sources),
-        "model": setting.model,
-        "image_size": setting.image_size,
-        "seeds": list(setting.seeds),
-        "n": {"train": len(task.source_rows("in")), "used": len(rows), **gradients.counts},
-        "notes": list(setting.notes),
-        "provenance": provenance({each.label: each.label for each in setting.checkpoints} | {"all": inputs}),
-    }
+    about = setting.about(
+        n={"train": len(task.source_rows("in")), "used": len(rows), **gradients.counts},
+        notes=setting.notes,
+        inputs={each.label: each.label for each in setting.checkpoints} | {"all": inputs},
+    )
     pairs = tuple(combinations(sources, 2))
     return ConflictMap(grid.x, grid.y, sources, pairs, array("cosine"), array("norm"), array("within"), about)
 

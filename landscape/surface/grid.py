@@ -5,9 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from landscape.errors import InputError
-
-Range = tuple[float, float]
+from landscape.surface.recipe import EVERYWHERE, Range, Where
 
 
 @dataclass(frozen=True)
@@ -26,30 +24,17 @@ class Grid:
     def around(
         cls,
         points: Sequence[tuple[float, float]],
-        *,
-        count: int = 7,
-        margin: float = 0.2,
-        x_range: Range | None = None,
-        y_range: Range | None = None,
+        where: Where = EVERYWHERE,
     ) -> "Grid":
-        """A grid of `count` by `count` points that contains all of `points`.
+        """A square number of points that contain all of `points`, with the room that `where` asks for, or its ranges.
 
         Args:
             points: what it has to contain: anchors and projected paths.
-            count: points along each axis.
-            margin: what is added on each side, as a fraction of the extent of `points`.
-            x_range: first and last x, in place of the computed ones.
-            y_range: first and last y.
-
-        Raises:
-            InputError: fewer than two points an axis, a negative margin, or an empty range.
+            where: points along each axis, margin and ranges.
         """
-        if count < 2:
-            raise InputError(f"--points is {count}; expected at least 2 along each axis.")
-        if not margin >= 0:
-            raise InputError(f"--margin is {margin}; expected a fraction of 0 or more.")
         xs, ys = np.array(points, dtype=np.float64).T
-        return cls(_axis("--x-range", xs, count, margin, x_range), _axis("--y-range", ys, count, margin, y_range))
+        count, margin = where.on_plane()
+        return cls(_axis(xs, count, margin, where.x_range), _axis(ys, count, margin, where.y_range))
 
     def __len__(self) -> int:
         return len(self.x) * len(self.y)
@@ -63,11 +48,9 @@ class Grid:
         return bool(self.x[0] <= x <= self.x[-1] and self.y[0] <= y <= self.y[-1])
 
 
-def _axis(flag: str, values: np.ndarray, count: int, margin: float, given: Range | None) -> np.ndarray:
+def _axis(values: np.ndarray, count: int, margin: float, given: Range | None) -> np.ndarray:
     if given is not None:
         low, high = given
-        if not low < high:
-            raise InputError(f"{flag} is {low:g} {high:g}; expected a first value below the last one.")
     else:
         room = margin * float(values.max() - values.min())
         low, high = float(values.min()) - room, float(values.max()) + room

@@ -10,7 +10,7 @@ from landscape.errors import InputError
 from landscape.flatness.eigenvectors import Eigenvectors
 
 
-def beside(journal: Path) -> Path:
+def eigenvectors_beside(journal: Path) -> Path:
     """Where the eigenvectors of a journal's surface are kept: ``NAME.eigenvectors.safetensors``."""
     return journal.with_suffix(".eigenvectors.safetensors")
 

@@ -8,15 +8,16 @@ import numpy as np
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from landscape.compute import DEFAULT, Compute
 from landscape.errors import InputError
-from landscape.evaluation.trial import Choice, Compile, PrecisionOption
-from landscape.flatness.sweep import Log
+from landscape.evaluation.timing import Choice
+from landscape.log import Log
 from landscape.opened import Opened
-from landscape.storage import digest, provenance
-from landscape.surface.choosing import choose_for, cost_of, keep_choice, kept_choice, resolve_precision_of
+from landscape.storage import digest
+from landscape.surface.choosing import choose_for, cost_of, keep_choice, kept_choice
 from landscape.surface.meter import Meter, panel_values
-from landscape.surface.preparation import builder
 from landscape.surface.profile import FORMAT, Profile
+from landscape.surface.recipe import EVERYWHERE, Where
 from landscape.weights import Weights, combine, norm, subtract
 
 _SAME = 1e-9
@@ -43,29 +44,20 @@ class Line:
     def of(
         cls,
         opened: Opened,
-        *,
-        points: int = 25,
-        beyond: float = 0.25,
-        t_range: tuple[float, float] | None = None,
+        where: Where = EVERYWHERE,
     ) -> "Line":
         """Lay the points.
 
         Args:
             opened: the two checkpoints.
-            points: equidistant ones; 0 and 1 are added if they are not among them.
-            beyond: how far to go on at either end.
-            t_range: first and last position, in place of those.
+            where: how many, equidistant (0 and 1 are added if they are not among them), and how far to go on at either
+                end, or the first and the last position as the range of x.
 
         Raises:
-            InputError: fewer than two points, an empty range, or identical checkpoints.
+            InputError: a range of y, or identical checkpoints.
         """
-        first, last = (-beyond, 1 + beyond) if t_range is None else t_range
-        if points < 2 or not beyond >= 0:
-            raise InputError(
-                f"got {points} points and {beyond} beyond; expected at least 2 and a fraction of 0 or more."
-            )
-        if not first < last:
-            raise InputError(f"--x-range is {first:g} {last:g}; expected a first value below the last one.")
+        points, beyond = where.on_line()
+        first, last = where.x_range or (-beyond, 1 + beyond)
         a, b = (checkpoint.weights(opened.network) for checkpoint in opened.checkpoints)
         step = subtract(b, a)
         if (distance := norm(step)) == 0:
@@ -83,23 +75,13 @@ class Line:
 
 
 def measure_line(
-    line: Line,
-    *,
-    device: str = "auto",
-    precision: PrecisionOption = "fp32",
-    batch_size: int | None = None,
-    compiled: Compile = "auto",
-    journal: Path | str | None = None,
-    progress: bool = True,
+    line: Line, compute: Compute = DEFAULT, *, journal: Path | str | None = None, progress: bool = True
 ) -> Profile:
     """Evaluate every point of a line.
 
     Args:
         line: where.
-        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        precision: see :func:`landscape.surface.measure.measure`.
-        batch_size: images a forward pass; None: chosen by the device and, for long work, a trial.
-        compiled: ``torch.compile``: ``on``, ``off``, ``auto``.
+        compute: device, precision, batch size.
         journal: a file to which every point is added; an interrupted call with the same inputs goes on from it.
         progress: show a bar with the time left.
 
@@ -108,23 +90,14 @@ def measure_line(
     """
     opened, task = line.opened, line.opened.task
     count, network = len(task.images), opened.network
-    build = builder(opened, device, np.arange(count))
-    resolved = resolve_precision_of(opened, precision, device, progress=progress)
+    build, compute = opened.builder(compute.device), opened.resolve(compute.alone(), progress=progress)
     inputs = line.digest()
-    log = Log(journal, digest(inputs, resolved))
-    choice = kept_choice(log) or trial_line(
-        line, device=device, precision=resolved, batch_size=batch_size, compiled=compiled, progress=progress
-    )
+    log = Log(journal, digest(inputs, compute.exact))
+    choice = kept_choice(log) or time_line(line, compute, progress=progress)
     keep_choice(log, choice)
-    evaluator = build(
-        precision=choice.precision,
-        batch_size=choice.batch_size,
-        compiled=choice.compiled,
-        channels_last=choice.channels_last,
-    )
-    notes, known = [*opened.notes], len(evaluator.notes)
-    if resolved not in ("fp32", "fp64"):
-        notes.append(cost_of(opened, build, resolved, count))
+    evaluator = choice.build(build)
+    known = len(evaluator.notes)
+    notes = [*opened.notes, *cost_of(opened, build, compute.exact, count)]
     span = evaluator.span(opened.checkpoints[0].weights(network), line.step)
     a, b = (_floating(checkpoint.buffers(network)) for checkpoint in opened.checkpoints)
     meter = Meter(task, evaluator)
@@ -138,7 +111,7 @@ def measure_line(
                 said = evaluator.notes[known:]
                 log.add(f"line:{index}", **row, **({"notes": said} if said else {}))
                 bar.update()
-    notes += [note for row in log.rows.values() for note in row.get("notes", ())]
+    notes += log.notes()
     rows = [panel_values(log.rows[f"line:{index}"]) for index in range(len(line.t))]
     first, second = opened.names
     return Profile(
@@ -146,47 +119,20 @@ def measure_line(
         values={name: np.array([row[name] for row in rows]) for name in rows[0]},
         distance=line.distance,
         names=(first, second),
-        about={
-            "data": task.images.name,
-            "data_digest": task.images.digest,
-            "target": task.target,
-            "sources": list(task.sources),
-            "model": opened.model,
-            "image_size": opened.image_size,
-            "seeds": list(opened.seeds),
-            "precision": resolved,
-            "n": {"images": count, "train": len(task.source_rows("in")), "test": len(task.target_rows())},
-            "notes": list(dict.fromkeys([*notes, *evaluator.notes])),
-            "provenance": provenance(
-                {"a": opened.checkpoints[0].label, "b": opened.checkpoints[1].label, "all": inputs}
-            ),
-        },
+        about=opened.about(
+            n={"images": count, "train": len(task.source_rows("in")), "test": len(task.target_rows())},
+            notes=[*notes, *evaluator.notes],
+            inputs={"a": opened.checkpoints[0].label, "b": opened.checkpoints[1].label, "all": inputs},
+            precision=compute.exact,
+        ),
     )
 
 
-def trial_line(
-    line: Line,
-    *,
-    device: str = "auto",
-    precision: PrecisionOption = "fp32",
-    batch_size: int | None = None,
-    compiled: Compile = "auto",
-    progress: bool = False,
-) -> Choice:
+def time_line(line: Line, compute: Compute, *, progress: bool = False) -> Choice:
     """How a line would be evaluated, and the seconds of one pass over the images."""
     opened, count = line.opened, len(line.opened.task.images)
-    resolved = resolve_precision_of(opened, precision, device)
-    return choose_for(
-        opened,
-        builder(opened, device, np.arange(count)),
-        count=count,
-        passes=len(line.t),
-        precision=resolved,
-        batch_size=batch_size,
-        compiled=compiled,
-        mixes=False,
-        progress=progress,
-    )
+    compute, build = opened.resolve(compute), opened.builder(compute.device)
+    return choose_for(opened, build, compute, count=count, passes=len(line.t), mixes=False, progress=progress)
 
 
 def _floating(buffers: Mapping[str, Tensor]) -> dict[str, Tensor]:

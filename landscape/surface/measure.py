@@ -12,19 +12,20 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from landscape.checkpoint import Checkpoint
+from landscape.compute import DEFAULT, Compute
 from landscape.evaluation import Point
 from landscape.evaluation.features import FrozenFeatures
-from landscape.evaluation.trial import Build, Choice, Compile, PrecisionOption
-from landscape.flatness.sweep import Log
+from landscape.evaluation.timing import Build, Choice
+from landscape.log import Log
 from landscape.opened import same_file
-from landscape.storage import digest, provenance
+from landscape.storage import digest
 from landscape.surface.assembly import assemble
-from landscape.surface.choosing import choose_for, cost_of, keep_choice, kept_choice, resolve_precision_of
-from landscape.surface.distributed import Evaluate, Parcel, Workers, connected, one_thread
+from landscape.surface.choosing import choose_for, cost_of, keep_choice, kept_choice
+from landscape.surface.distributed import Evaluate, Parcel, connected, one_thread
 from landscape.surface.distributed import check as check_workers
 from landscape.surface.meter import MixupLoss, Row, panel_values
 from landscape.surface.plan import LABELS, Buffers, Plan
-from landscape.surface.preparation import Recomputed, buffers_of, builder, meter_of, own_buffers
+from landscape.surface.preparation import Recomputed, buffers_of, meter_of, own_buffers
 from landscape.surface.refine import Cell, Refined, refine
 from landscape.surface.sampling import Sample
 from landscape.surface.surface import Surface
@@ -42,27 +43,14 @@ class _Point:
 
 
 def measure(
-    plan: Plan,
-    *,
-    device: str = "auto",
-    precision: PrecisionOption = "fp32",
-    batch_size: int | None = None,
-    compiled: Compile = "auto",
-    workers: Workers = "none",
-    journal: Path | str | None = None,
-    progress: bool = True,
+    plan: Plan, compute: Compute = DEFAULT, *, journal: Path | str | None = None, progress: bool = True
 ) -> Surface:
     """Evaluate a plan: loss and accuracy at every grid point, anchor and path end.
 
     Args:
         plan: plane, paths and grid, and which images.
-        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        precision: ``fp32``, ``bf16``, ``tf32`` (CUDA), ``fp64``, or ``auto``: on a CPU what a trial finds fastest, on
-            CUDA bf16 where the device has it; what it costs is measured and noted.
-        batch_size: images a forward pass; None: chosen by the device and, for long work, a trial.
-        compiled: go through ``torch.compile``: ``on``, ``off``, or ``auto``: when a trial says that it pays.
-        workers: ``none``: this process alone; ``ray``: points of the plane on Ray's workers, one thread each, with the
-            values of one process with one thread (:mod:`landscape.surface.distributed`).
+        compute: device, precision (what it costs against float32 is measured and noted), batch size, compiled or not,
+            and by whom.
         journal: a file to which every evaluated point is added; an interrupted call with the same inputs goes on
             from it, and comes to the same result as an uninterrupted one.
         progress: show a bar with the time left.
@@ -70,58 +58,29 @@ def measure(
     Raises:
         InputError: the network does not fit the data, Ray is asked for and missing, or the disk is full.
     """
-    check_workers(workers)
-    with one_thread() if workers == "ray" else nullcontext():
-        return _measure(
-            plan,
-            device=device,
-            precision=precision,
-            batch_size=batch_size,
-            compiled=compiled,
-            workers=workers,
-            journal=journal,
-            progress=progress,
-        )
+    check_workers(compute.workers)
+    with one_thread() if compute.workers == "ray" else nullcontext():
+        return _measure(plan, compute, journal, progress)
 
 
-def _measure(
-    plan: Plan,
-    *,
-    device: str,
-    precision: PrecisionOption,
-    batch_size: int | None,
-    compiled: Compile,
-    workers: Workers,
-    journal: Path | str | None,
-    progress: bool,
-) -> Surface:
+def _measure(plan: Plan, compute: Compute, journal: Path | str | None, progress: bool) -> Surface:
     setting, task = plan.setting, plan.setting.task
-    sample = Sample.of(task, plan.options.subset, seed=(*setting.seeds, 0)[0]) if plan.options.subset else None
+    sample = Sample.of(task, plan.recipe.subset, seed=(*setting.seeds, 0)[0]) if plan.recipe.subset else None
     rows = sample.rows if sample is not None else np.arange(len(task.images))
-    build = builder(plan.setting, device, rows)
-    resolved = resolve_precision_of(setting, precision, device, progress=progress)
+    build, compute = setting.builder(compute.device, rows), setting.resolve(compute, progress=progress)
     inputs = plan.digest()
-    log = Log(journal, digest(inputs, resolved))
-    choice = kept_choice(log) or _choose(
-        plan, build, len(rows), precision=resolved, batch_size=batch_size, compiled=compiled, progress=progress
-    )
+    log = Log(journal, digest(inputs, compute.exact))
+    choice = kept_choice(log) or _choose(plan, build, compute, len(rows), progress=progress)
     keep_choice(log, choice)
-    evaluator = build(
-        precision=choice.precision,
-        batch_size=choice.batch_size,
-        compiled=choice.compiled,
-        channels_last=choice.channels_last,
-    )
+    evaluator = choice.build(build)
     given, known = evaluator.batch_size, len(evaluator.notes)
-    notes = [*setting.notes, *plan.plane.about.get("notes", ())]
-    if resolved != "fp32" and resolved != "fp64":
-        notes.append(cost_of(setting, build, resolved, len(rows)))
+    notes = [*setting.notes, *plan.plane.about.get("notes", ()), *cost_of(setting, build, compute.exact, len(rows))]
     if sample is not None:
         notes.append(
             f"a stratified sample of {len(sample):,} of {len(task.images):,} images; panels named half_* hold half of "
             "each point's 95 % interval over images"
         )
-    buffers = buffers_of(plan, build, device)
+    buffers = buffers_of(plan, build, compute.device)
     if isinstance(buffers, Buffers) and buffers.vary:
         notes.append(
             "the checkpoints differ in their running statistics of batch norm: between them these are interpolated"
@@ -133,7 +92,7 @@ def _measure(
     span = evaluator.span(plane.origin, plane.e1, plane.e2)
     points = {point.key: point for point in _points(plan, buffers, span.point)}
 
-    done = sum(key in log.rows for key in points)
+    done = log.done(points)
     with ExitStack() as stack:
         bar = stack.enter_context(
             tqdm(total=len(points), initial=done, desc="surface", unit="point", disable=not progress)
@@ -155,9 +114,10 @@ def _measure(
             return log.rows[key]
 
         evaluate: Evaluate | None = None
-        if workers == "ray" and not frozen:
-            device = str(evaluator.device)
-            parcel = Parcel.of(plan, rows, device=device, choice=choice, mixup=meter.mixup, sample=sample)
+        if compute.workers == "ray" and not frozen:
+            parcel = Parcel.of(
+                plan, rows, device=str(evaluator.device), choice=choice, mixup=meter.mixup, sample=sample
+            )
             evaluate = stack.enter_context(connected(parcel))
 
         def ahead(keys: Iterable[str]) -> None:
@@ -178,60 +138,46 @@ def _measure(
             lambda cells: ahead(map(_name, cells)),
         )
     notes += evaluator.notes
-    notes += [note for row in log.rows.values() for note in row.get("notes", ())]
-    about = {
-        "data": task.images.name,
-        "data_digest": task.images.digest,
-        "target": task.target,
-        "sources": list(task.sources),
-        "model": setting.model,
-        "image_size": setting.image_size,
-        "seeds": list(setting.seeds),
-        "precision": resolved,
-        "evaluation": {
+    notes += log.notes()
+    about = setting.about(
+        n=_counts(plan, meter.mixup, sample),
+        notes=notes,
+        inputs=_sources(plan) | {"all": inputs},
+        precision=compute.exact,
+        evaluation={
             "batch_size": given,
             "compiled": evaluator.compiled,
             "folded": evaluator.folded,
             "channels_last": choice.channels_last,
             "features_kept": frozen,
         },
-        "n": _counts(plan, meter.mixup, sample),
-        "mixup": _about_mixture(plan, meter.mixup),
-        "batch_norm": plan.options.batch_norm,
-        "adaptive": _about_refined(plan, refined),
-        "plane": plane.kind,
-        "directions": dict(plane.about),
-        "angle": None if math.isnan(plane.angle) else plane.angle,
-        "notes": list(dict.fromkeys(notes)),
-        "provenance": provenance(_sources(plan) | {"all": inputs}),
-    }
+        mixup=_about_mixture(plan, meter.mixup),
+        batch_norm=plan.recipe.batch_norm,
+        adaptive=_about_refined(plan, refined),
+        plane=plane.kind,
+        directions=dict(plane.about),
+        angle=None if math.isnan(plane.angle) else plane.angle,
+    )
     return assemble(plan, log.rows, refined, about)
 
 
-def trial(
-    plan: Plan,
-    *,
-    device: str = "auto",
-    precision: PrecisionOption = "fp32",
-    batch_size: int | None = None,
-    compiled: Compile = "auto",
-) -> Choice:
+def time_plan(plan: Plan, compute: Compute) -> Choice:
     """How a plan would be evaluated, and the seconds of one pass over its images, from a few batches of it."""
     task = plan.setting.task
-    count = len(Sample.of(task, plan.options.subset).rows) if plan.options.subset else len(task.images)
+    count = len(Sample.of(task, plan.recipe.subset).rows) if plan.recipe.subset else len(task.images)
     rows = np.arange(len(task.images))[:count]
-    resolved = resolve_precision_of(plan.setting, precision, device)
-    build = builder(plan.setting, device, rows)
-    return _choose(plan, build, count, precision=resolved, batch_size=batch_size, compiled=compiled, progress=False)
+    compute, build = plan.setting.resolve(compute), plan.setting.builder(compute.device, rows)
+    return _choose(plan, build, compute, count, progress=False)
 
 
-def _choose(plan: Plan, build: Build, count: int, **options: Any) -> Choice:
-    mixes = plan.setting.policy is not None
-    return choose_for(plan.setting, build, count=count, passes=plan.evaluations, mixes=mixes, **options)
+def _choose(plan: Plan, build: Build, compute: Compute, count: int, *, progress: bool) -> Choice:
+    setting, passes = plan.setting, plan.evaluations
+    mixes = setting.policy is not None
+    return choose_for(setting, build, compute, count=count, passes=passes, mixes=mixes, progress=progress)
 
 
 def _measure_grid(plan: Plan, row_at: Callable[[Cell], Row], ahead: Callable[[Sequence[Cell]], None]) -> Refined:
-    grid, tolerance = plan.grid, plan.options.adaptive
+    grid, tolerance = plan.grid, plan.recipe.adaptive
     shape = len(grid.y), len(grid.x)
     if tolerance is None:
         ahead(grid.cells())
@@ -246,10 +192,10 @@ def _name(cell: Cell) -> str:
 
 
 def _about_refined(plan: Plan, refined: Refined) -> dict[str, Any] | None:
-    if plan.options.adaptive is None:
+    if plan.recipe.adaptive is None:
         return None
     return {
-        "tolerance": plan.options.adaptive,
+        "tolerance": plan.recipe.adaptive,
         "measured": int(refined.measured.sum()),
         "points": int(refined.measured.size),
         "held_out": refined.held_out,

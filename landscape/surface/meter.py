@@ -13,8 +13,8 @@ from landscape.data import Task
 from landscape.evaluation import Point, Predictions, Tally, scores
 from landscape.fgmix import mix_codes
 from landscape.mixture import Mixture
-from landscape.surface.options import MixtureMode
 from landscape.surface.panels import METRICS
+from landscape.surface.recipe import MixtureMode
 from landscape.surface.sampling import Sample, stratum_masks
 from landscape.surface.surface import SPLITS
 

@@ -18,11 +18,12 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from landscape.errors import InputError
-from landscape.flatness.probe import ModelLoss, mean_loss
-from landscape.flatness.sweep import Log
+from landscape.evaluation.own_loss import ModelLoss, mean_loss
+from landscape.log import Log
 from landscape.storage import digest, provenance
-from landscape.surface.grid import Grid, Range
+from landscape.surface.grid import Grid
 from landscape.surface.plane import Plane
+from landscape.surface.recipe import EVERYWHERE, Where
 from landscape.surface.surface import FORMAT, Mark, Surface, empty_values
 from landscape.weights import Weights, borrowed, load_weights
 
@@ -34,43 +35,34 @@ PANEL = "train_loss"
 
 def measure_module(
     model: nn.Module,
-    a: Anchor,
-    b: Anchor,
-    c: Anchor,
-    *,
+    weights: tuple[Anchor, Anchor, Anchor],
     loss: Callable[..., Any],
     loader: Iterable[Any] | None = None,
-    points: int = 7,
-    margin: float = 0.2,
-    x_range: Range | None = None,
-    y_range: Range | None = None,
+    *,
+    where: Where = EVERYWHERE,
     labels: Sequence[str] = ("w1", "w2", "w3"),
     journal: Path | str | None = None,
     key: str = "",
     progress: bool = True,
 ) -> Surface:
-    """Measure a loss on the plane through three weights of one module; `a` is the plane's origin.
+    """Measure a loss on the plane through three weights of one module; the first is the plane's origin.
 
     The module is borrowed: it comes back with its weights, buffers, modes and ``requires_grad``, also after an error
     or an interruption. Every point is written into it in place, in its own dtype and on its own device. The loss is
     evaluated in evaluation mode, without gradients.
 
     The plane lies in the space of parameters. Buffers (running statistics of batch norm) are no coordinates of it, so
-    those in `a`, `b` and `c` are ignored, and every point starts with the buffers that `model` has; where that makes
+    those in `weights` are ignored, and every point starts with the buffers that `model` has; where that makes
     a difference a note says so. A loss that recomputes them itself at each point is welcome.
 
     Args:
         model: any module, on any device.
-        a: first weights: a state dict of the model, or a module of the same architecture. They are copied.
-        b: the second, on the x axis.
-        c: the third.
+        weights: three state dicts of the model, or modules of the same architecture; the second lies on the x axis.
+            They are copied.
         loss: with a loader, a function of (outputs, targets) that returns the batch's mean or a loss per example (B,);
             without, a function of the module that returns one number.
         loader: pairs (inputs, targets), the same ones at every pass; the mean is over all examples.
-        points: points along each axis.
-        margin: room around the anchors on each side, as a fraction of their extent.
-        x_range: first and last x, in units of weight-space distance, in place of the computed ones.
-        y_range: first and last y.
+        where: points along each axis, room around the anchors, or ranges in units of weight-space distance.
         labels: what to call the three anchors.
         journal: a file that keeps what has been evaluated; an interrupted call with the same weights and grid
             continues. Loss and data cannot be compared: give another `key`, or another file, when they change.
@@ -88,10 +80,10 @@ def measure_module(
         raise InputError(f"the loss is a {type(loss).__name__}; expected a function, such as cross_entropy.")
     if len(labels) != 3:
         raise InputError(f"got {len(labels)} labels; expected one for each of the three anchors.")
-    named = list(zip(labels, (a, b, c), strict=True))
+    named = list(zip(labels, weights, strict=True))
     anchors = [_parameters_of(model, given, label) for label, given in named]
     plane = Plane.through(*anchors, labels=labels)
-    grid = Grid.around(plane.anchors, count=points, margin=margin, x_range=x_range, y_range=y_range)
+    grid = Grid.around(plane.anchors, where)
     # As vectors: each of them is read at every point.
     plane = replace(plane, origin=dict(plane.origin), e1=dict(plane.e1), e2=dict(plane.e2))
     inputs = _digest(model, anchors, grid, key)

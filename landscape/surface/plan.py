@@ -2,10 +2,8 @@
 
 import copy
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -14,21 +12,20 @@ from tqdm.auto import tqdm
 from landscape.checkpoint import Checkpoint
 from landscape.data.strata import stratified
 from landscape.errors import InputError
-from landscape.flatness.setting import batches_of
+from landscape.evaluation.batches import batches_of
 from landscape.hardware import resolve_device
 from landscape.opened import same_file
 from landscape.storage import digest
 from landscape.surface.directions import Load, hessian_plane, pca_plane, random_plane
-from landscape.surface.grid import Grid, Range
-from landscape.surface.options import Options
+from landscape.surface.grid import Grid
 from landscape.surface.plane import Plane
+from landscape.surface.recipe import EVERYWHERE, PLAIN, Recipe, Where
 from landscape.surface.setting import RecordedPath, Setting
 from landscape.surface.surface import FORMAT
 from landscape.surface.trajectory import Trajectory
 from landscape.weights import Weights
 
 LABELS = ("w1", "w2", "w3")
-Directions = Literal["pca", "random", "hessian"]
 
 
 @dataclass(frozen=True)
@@ -54,7 +51,7 @@ class Plan:
         trajectories: the paths, projected.
         ends: their last points, as far as they are no anchors.
         grid: contains paths and anchors.
-        options: what else the values depend on.
+        recipe: what else the values depend on.
     """
 
     setting: Setting
@@ -62,20 +59,15 @@ class Plan:
     trajectories: tuple[Trajectory, ...]
     ends: tuple[End, ...]
     grid: Grid
-    options: Options = field(default_factory=Options)
+    recipe: Recipe = PLAIN
 
     @classmethod
     def of(
         cls,
         setting: Setting,
+        where: Where = EVERYWHERE,
+        recipe: Recipe = PLAIN,
         *,
-        points: int = 7,
-        margin: float = 0.2,
-        x_range: Range | None = None,
-        y_range: Range | None = None,
-        options: Options | None = None,
-        directions: Directions | None = None,
-        hessian_images: int = 64,
         device: str = "auto",
         keep: Path | None = None,
         progress: bool = True,
@@ -83,23 +75,17 @@ class Plan:
         """Span the plane, project the paths, lay the grid around them.
 
         Args:
-            setting: three checkpoints, or one with `directions`.
-            points: points along each axis.
-            margin: room around paths and anchors, as a fraction of their extent.
-            x_range: first and last x, in place of the computed ones.
-            y_range: first and last y.
-            options: what else the values depend on.
-            directions: ``pca`` of the checkpoint's path, ``random`` filter-normalised ones, or eigenvectors of the
-                ``hessian``.
-            hessian_images: about so many training images, stratified, behind the Hessian.
+            setting: three checkpoints, or one for a plane of directions around it.
+            where: points along each axis, and their range.
+            recipe: what spans the plane, and what else the values depend on.
             device: where to differentiate, for the Hessian.
             keep: a file that keeps the Hessian's eigenvectors, so that the next call with the same inputs finds them.
             progress: show a bar.
 
         Raises:
-            InputError: the checkpoints do not fit the network or span no plane, or the grid makes no sense.
+            InputError: the checkpoints do not fit the network, or span no plane.
         """
-        plane = _plane(setting, directions, hessian_images, device, keep)
+        plane = _plane(setting, recipe, device, keep)
         anchors = {checkpoint.path.resolve() for checkpoint in setting.checkpoints if checkpoint.path}
         trajectories, ends = [], []
         total = sum(len(path.points) for path in setting.paths)
@@ -112,10 +98,9 @@ class Plan:
         on_plane = [xy for path in trajectories for xy in zip(path.x.tolist(), path.y.tolist(), strict=True)]
         corners = [(-plane.reach, -plane.reach), (plane.reach, plane.reach)] if plane.reach else []
         if corners:  # paths are nearly orthogonal to these directions, and the reach is what was asked for
-            on_plane, margin = [], 0.0
-        inside = [*plane.anchors, *on_plane, *corners]
-        grid = Grid.around(inside, count=points, margin=margin, x_range=x_range, y_range=y_range)
-        return cls(setting, plane, tuple(trajectories), tuple(ends), grid, options or Options())
+            on_plane, where = [], where.within(0.0)
+        grid = Grid.around([*plane.anchors, *on_plane, *corners], where)
+        return cls(setting, plane, tuple(trajectories), tuple(ends), grid, recipe)
 
     @property
     def evaluations(self) -> int:
@@ -151,7 +136,7 @@ class Plan:
         # The same inputs give eigenvectors to rounding only.
         axes = (self.plane.e1, self.plane.e2) if self.plane.kind == "hessian" else ()
         grid += tuple(tensor.numpy().tobytes() for axis in axes for tensor in axis.values())
-        return digest(str(FORMAT), self.setting.digest(), *grid, *kind, *self.options.words())
+        return digest(str(FORMAT), self.setting.digest(), *grid, *kind, *self.recipe.words())
 
 
 class Buffers:
@@ -187,21 +172,25 @@ class Buffers:
         return result
 
 
-def _plane(
-    setting: Setting, directions: Directions | None, hessian_images: int, device: str, keep: Path | None
-) -> Plane:
+def _plane(setting: Setting, recipe: Recipe, device: str, keep: Path | None) -> Plane:
     network, checkpoints = setting.network, setting.checkpoints
-    if directions is None:
+    expected = {"through": 3, "line": 2}.get(recipe.plane, 1)
+    if recipe.plane == "line" or len(checkpoints) != expected:
+        raise InputError(
+            f"got {len(checkpoints)} checkpoints for --plane {recipe.plane}; a plane goes through three of them, or, "
+            "with pca, random or hessian, around one."
+        )
+    if recipe.plane == "through":
         weights = [checkpoint.weights(network) for checkpoint in checkpoints]
         a, b, c = (checkpoint.label for checkpoint in checkpoints)
         return Plane.through(*weights, labels=(a, b, c))
     (only,), seed = checkpoints, (*setting.seeds, 0)[0]
-    if directions == "random":
+    if recipe.plane == "random":
         return random_plane(only.weights(network), seed=seed, label=only.label)
-    if directions == "hessian":
+    if recipe.plane == "hessian":
         rows = setting.task.source_rows("in")
-        if hessian_images < len(rows):
-            rows = stratified(setting.task, rows, hessian_images, seed=seed, flag="--hessian-images")
+        if recipe.hessian_images < len(rows):
+            rows = stratified(setting.task, rows, recipe.hessian_images, seed=seed, flag="--hessian-images")
         own = copy.deepcopy(network).to(resolve_device(device)).eval()
         only.load_into(own)
         batches = batches_of(setting.task, rows, own, resolve_device(device))
@@ -210,7 +199,7 @@ def _plane(
     path = next((each for each in setting.paths if each.kind == only.kind), None)
     if path is None:
         raise InputError(f"{only.label} lies in no run's folder, so there is no path to take components of.")
-    points: list[Load] = [partial(_weights_of_file, file, network) for _, file in path.points]
+    points: list[Load] = [_loading(file, network) for _, file in path.points]
     return pca_plane(points, label=only.label)
 
 
@@ -218,8 +207,8 @@ def _images_of(plane: Plane) -> tuple[str, ...]:
     return (str(plane.about["images"]),) if "images" in plane.about else ()
 
 
-def _weights_of_file(file: Path, network: nn.Module) -> Weights:
-    return Checkpoint.load(file).weights(network)
+def _loading(file: Path, network: nn.Module) -> Load:
+    return lambda: Checkpoint.load(file).weights(network)
 
 
 def _points(path: RecordedPath, setting: Setting, bar: tqdm) -> Iterator[tuple[int, Weights]]:

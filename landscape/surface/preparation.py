@@ -1,8 +1,7 @@
-"""What measuring needs: evaluators of a plan's images, buffers of its points, and the meter that reads them."""
+"""What measuring needs: buffers of a plan's points, and the meter that reads them."""
 
 import itertools
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -12,34 +11,10 @@ from landscape.errors import InputError
 from landscape.evaluation import Evaluator
 from landscape.evaluation.features import FrozenFeatures
 from landscape.evaluation.statistics import Statistics
-from landscape.evaluation.trial import Build
-from landscape.opened import Opened
+from landscape.evaluation.timing import Build
 from landscape.surface.meter import Meter, MixupLoss, Row, Source
 from landscape.surface.plan import Buffers, Plan
 from landscape.surface.sampling import Sample
-
-
-def builder(opened: Opened, device: str, rows: np.ndarray) -> Build:
-    """Makes evaluators of the images in `rows`; rows given later count within these.
-
-    They are for other weights than the network's own, of which they keep no copy.
-    """
-    images, everything = opened.task.images, rows
-
-    def build(*, rows: np.ndarray | None = None, precision: Any = "fp32", **options: Any) -> Evaluator:
-        chosen = everything if rows is None else everything[rows]
-        return Evaluator(
-            opened.network,
-            images.pixels,
-            images.labels,
-            rows=chosen,
-            device=device,
-            precision=precision,
-            keep_given=False,
-            **options,
-        )
-
-    return build
 
 
 class Recomputed:
@@ -71,7 +46,7 @@ def buffers_of(plan: Plan, build: Build, device: str) -> "Buffers | Recomputed":
     Raises:
         InputError: batch norm is to be recomputed, and there is none.
     """
-    if plan.options.batch_norm == "recomputed":
+    if plan.recipe.batch_norm == "recomputed":
         return Recomputed(plan, build(rows=np.arange(1)), device)
     network = plan.setting.network
     return Buffers(plan.plane, tuple(checkpoint.buffers(network) for checkpoint in plan.setting.checkpoints))
@@ -102,7 +77,7 @@ def meter_of(
     try:
         evaluator.classifier  # noqa: B018 (asks whether there are latent codes at all)
         predictions = evaluator.at(policy.weights(setting.network), own_buffers(plan, buffers, policy), codes=True)
-        mixup = MixupLoss(task, plan.options.mixture, policy, predictions, evaluator.classifier)
+        mixup = MixupLoss(task, plan.recipe.mixture, policy, predictions, evaluator.classifier)
     except InputError as error:
         notes.append(f"the FGMix train loss is left out: {error}")
         return Meter(task, source, sample=sample), None

@@ -4,14 +4,16 @@ import html
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import xarray as xr
 
+from landscape.compute import DEFAULT, Compute
 from landscape.errors import InputError
 from landscape.result_file import ResultFile
 from landscape.surface.panels import PANELS
+from landscape.surface.recipe import EVERYWHERE, Where
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,8 +21,8 @@ if TYPE_CHECKING:
     from torch import nn
 
     from landscape.data import Task
-    from landscape.evaluation.trial import PrecisionOption
     from landscape.opened import Reference
+    from landscape.overrides import Changes
 
 FORMAT = 1
 _FILE = ResultFile("a profile of a line", "profile", FORMAT, "python -m landscape.surface A B --plane line")
@@ -52,14 +54,11 @@ class Profile:
         data: "Task | str | None" = None,
         *,
         network: "nn.Module | str | None" = None,
-        target: str | None = None,
-        root: Path | str = "checkpoints",
-        points: int = 25,
-        beyond: float = 0.25,
-        device: str = "auto",
-        precision: "PrecisionOption" = "fp32",
+        where: Where = EVERYWHERE,
+        compute: Compute = DEFAULT,
         journal: Path | str | None = None,
         progress: bool = True,
+        **changes: "Unpack[Changes]",
     ) -> "Profile":
         """Evaluate the line between two checkpoints and a little beyond.
 
@@ -70,14 +69,12 @@ class Profile:
             b: the checkpoint at 1.
             data: a task, or the name of the data.
             network: a module, or a model's name.
-            target: the domain to test on.
-            root: folder of the run folders.
-            points: equidistant points from ``-beyond`` to ``1 + beyond``; 0 and 1 are added if they are not among them.
-            beyond: how far to go on at either end.
-            device: where to compute.
-            precision: of the forward passes.
+            where: how many equidistant points (0 and 1 are added if they are not among them), and how far to go on at
+                either end.
+            compute: device, precision, batch size.
             journal: a file that keeps what has been evaluated; an interrupted call with the same inputs continues.
             progress: show a bar.
+            changes: ``root``, ``target`` and so on; see :meth:`landscape.opened.Opened.open`.
 
         Raises:
             InputError: fewer than two points, identical checkpoints, or data that cannot be used.
@@ -85,9 +82,8 @@ class Profile:
         from landscape.opened import Opened
         from landscape.surface.line import Line, measure_line
 
-        opened = Opened.open([a, b], data, network=network, root=root, progress=progress, target=target)
-        line = Line.of(opened, points=points, beyond=beyond)
-        return measure_line(line, device=device, precision=precision, journal=journal, progress=progress)
+        opened = Opened.open([a, b], data, network=network, progress=progress, **changes)
+        return measure_line(Line.of(opened, where), compute, journal=journal, progress=progress)
 
     def barrier(self, panel: str = "train_loss") -> float:
         """How far the loss between the checkpoints rises above the straight line between its values there.

@@ -3,16 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, Unpack
 
 from torch import nn
 
 from landscape.checkpoint import Checkpoint
 from landscape.config import DISPLAY_NAMES
 from landscape.data import Task
+from landscape.files import Files
 from landscape.mixture import has_policy
-from landscape.opened import Opened, Reference, content_digest, policy_of, run_of
-from landscape.storage import digest, file_digest
+from landscape.opened import Opened, Reference, policy_of
+from landscape.overrides import Changes
+from landscape.storage import digest
 from landscape.training import Run
 
 Kind = Literal["raw", "swa"]
@@ -54,20 +56,15 @@ class Setting(Opened):
         data: Task | str | None = None,
         *,
         network: nn.Module | str | None = None,
-        root: Path | str = "checkpoints",
         progress: bool = True,
-        **changes: Any,
+        **changes: Unpack[Changes],
     ) -> "Setting":
         """Open the checkpoints as :meth:`Opened.open` does, and find their paths and their policy.
 
         Raises:
             InputError: see :meth:`Opened.open`.
         """
-        opened = Opened.open([a, b, c], data, network=network, root=root, progress=progress, **changes)
-        paths, missing = _paths(opened.checkpoints)
-        policy, about_policy = _policy(opened.checkpoints)
-        notes = tuple(dict.fromkeys([*opened.notes, *missing, *about_policy]))
-        return cls(**{**vars(opened), "notes": notes}, paths=paths, policy=policy)
+        return cls._of(Opened.open([a, b, c], data, network=network, progress=progress, **changes))
 
     @classmethod
     def around(
@@ -76,35 +73,38 @@ class Setting(Opened):
         data: Task | str | None = None,
         *,
         network: nn.Module | str | None = None,
-        root: Path | str = "checkpoints",
         progress: bool = True,
-        **changes: Any,
+        **changes: Unpack[Changes],
     ) -> "Setting":
         """Open one checkpoint, for a plane of directions through it, with its run's paths and its policy.
 
         Raises:
             InputError: see :meth:`Opened.open`.
         """
-        opened = Opened.open([a], data, network=network, root=root, progress=progress, **changes)
-        paths, missing = _paths([*opened.checkpoints, *opened.checkpoints])
-        policy, about_policy = _policy(opened.checkpoints)
+        return cls._of(Opened.open([a], data, network=network, progress=progress, **changes))
+
+    @classmethod
+    def _of(cls, opened: Opened) -> "Setting":
+        checkpoints, files = opened.checkpoints, opened.files
+        paths, missing = _paths(checkpoints[1:] or checkpoints, files)
+        policy, about_policy = _policy(checkpoints, files)
         notes = tuple(dict.fromkeys([*opened.notes, *missing, *about_policy]))
         return cls(**{**vars(opened), "notes": notes}, paths=paths, policy=policy)
 
     def digest(self) -> str:
         """A hash of everything that the values depend on: weights, data, network, policy, paths."""
-        parts = [super().digest(), content_digest(self.policy) if self.policy else ""]
+        parts = [super().digest(), self.files.content(self.policy)]
         for path in self.paths:
-            parts += [path.label, path.kind, *(f"{step}:{file_digest(file)}" for step, file in path.points)]
+            parts += [path.label, path.kind, *(f"{step}:{self.files.digest(file)}" for step, file in path.points)]
         return digest(*parts)
 
 
-def _paths(checkpoints: Sequence[Checkpoint]) -> tuple[tuple[RecordedPath, ...], list[str]]:
-    """Raw and averaged paths of B's and C's runs, as far as the checkpoint itself."""
+def _paths(checkpoints: Sequence[Checkpoint], files: Files) -> tuple[tuple[RecordedPath, ...], list[str]]:
+    """Raw and averaged paths of the checkpoints' runs, as far as the checkpoint itself."""
     found: list[tuple[Run, Checkpoint]] = []
     notes = []
-    for checkpoint in checkpoints[1:]:
-        run = run_of(checkpoint)
+    for checkpoint in checkpoints:
+        run = files.run_of(checkpoint)
         if run is None:
             notes.append(
                 f"no path is drawn for {checkpoint.label}: it lies in no run's folder, or without that run's trunk"
@@ -128,9 +128,9 @@ def _paths(checkpoints: Sequence[Checkpoint]) -> tuple[tuple[RecordedPath, ...],
     return tuple(paths), notes
 
 
-def _policy(checkpoints: Sequence[Checkpoint]) -> tuple[Checkpoint | None, list[str]]:
+def _policy(checkpoints: Sequence[Checkpoint], files: Files) -> tuple[Checkpoint | None, list[str]]:
     """C's mixup policy, else the last one there is, at the raw iterate of its step."""
     owner = next((checkpoint for checkpoint in reversed(checkpoints) if has_policy(checkpoint)), None)
     if owner is None:
         return None, ["no checkpoint has a mixup policy, so the FGMix train loss is left out"]
-    return policy_of(owner)
+    return policy_of(owner, files)

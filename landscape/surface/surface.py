@@ -7,17 +7,19 @@ No torch in here: a stored surface opens and redraws without it.
     surface.save("surface.nc")
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, Unpack, cast
 
 import numpy as np
 import xarray as xr
 
+from landscape.compute import DEFAULT, Compute
 from landscape.errors import InputError, unknown_choice
 from landscape.surface.panels import METRICS, PANELS
+from landscape.surface.recipe import EVERYWHERE, PLAIN, Recipe, Where
 from landscape.surface.trajectory import Trajectory
 
 if TYPE_CHECKING:
@@ -26,14 +28,12 @@ if TYPE_CHECKING:
     from torch import nn
 
     from landscape.data import Task
-    from landscape.evaluation.trial import Compile, PrecisionOption
     from landscape.opened import Reference
-    from landscape.surface.distributed import Workers
+    from landscape.overrides import Changes
     from landscape.surface.of_module import Anchor
-    from landscape.surface.options import BatchNormPolicy, MixtureMode
-    from landscape.surface.plan import Directions
 
 FORMAT = 1
+AROUND = Recipe(plane="pca")
 
 SPLITS = ("in", "out")
 
@@ -91,24 +91,12 @@ class Surface:
         data: "Task | str | None" = None,
         *,
         network: "nn.Module | str | None" = None,
-        target: str | None = None,
-        data_dir: str | None = None,
-        root: Path | str = "checkpoints",
-        points: int = 7,
-        margin: float = 0.2,
-        x_range: tuple[float, float] | None = None,
-        y_range: tuple[float, float] | None = None,
-        subset: int | None = None,
-        adaptive: float | None = None,
-        mixture: "MixtureMode" = "fixed_weights",
-        batch_norm: "BatchNormPolicy" = "frozen",
-        device: str = "auto",
-        precision: "PrecisionOption" = "fp32",
-        batch_size: int | None = None,
-        compiled: "Compile" = "auto",
-        workers: "Workers" = "none",
+        where: Where = EVERYWHERE,
+        recipe: Recipe = PLAIN,
+        compute: Compute = DEFAULT,
         journal: Path | str | None = None,
         progress: bool = True,
+        **changes: "Unpack[Changes]",
     ) -> "Surface":
         """Measure the surface on the plane through three checkpoints; `a` is the plane's origin.
 
@@ -121,39 +109,23 @@ class Surface:
             c: the third.
             data: a :class:`~landscape.data.Task`, or the name of the data.
             network: a module, or a model's name.
-            target: the domain to test on.
-            data_dir: folder that holds the downloaded data sets.
-            root: folder of the run folders.
-            points: points along each axis.
-            margin: room around paths and anchors on each side, as a fraction of their extent.
-            x_range: first and last x, in place of the computed ones.
-            y_range: first and last y.
-            subset: evaluate a stratified sample of about so many images, with an interval at every point.
-            adaptive: measure coarsely and refine where the surface is not yet predicted within this tolerance.
-            mixture: what stays fixed in FGMix's loss: ``fixed_weights``, nothing (``recompute``), ``fixed_codes``.
-            batch_norm: ``frozen`` statistics, or ``recomputed`` at every point from source training images.
-            device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-            precision: ``fp32``, ``bf16``, ``tf32`` (CUDA), ``auto``, or ``fp64`` for checks.
-            batch_size: images a forward pass; None: chosen by the device and, for long work, a trial.
-            compiled: ``torch.compile``: ``on``, ``off``, ``auto``.
-            workers: ``ray`` evaluates on Ray's workers, to the same values.
+            where: points along each axis, margin, ranges.
+            recipe: a sample of the images, refinement, FGMix's loss, batch norm.
+            compute: device, precision, batch size, compiled or not, Ray's workers.
             journal: a file that keeps what has been evaluated; an interrupted call with the same inputs continues.
             progress: show a bar with the time left.
+            changes: ``root``, ``target`` and so on; see :meth:`landscape.opened.Opened.open`.
 
         Raises:
             InputError: the checkpoints do not fit together or span no plane, or the data cannot be used.
         """
         from landscape.surface.measure import measure
-        from landscape.surface.options import Options
         from landscape.surface.plan import Plan
         from landscape.surface.setting import Setting
 
-        which: dict[str, Any] = {"network": network, "root": root, "target": target, "data_dir": data_dir}
-        where: dict[str, Any] = {"points": points, "margin": margin, "x_range": x_range, "y_range": y_range}
-        how: dict[str, Any] = {"device": device, "precision": precision, "batch_size": batch_size, "compiled": compiled}
-        setting = Setting.through(a, b, c, data, **which, progress=progress)
-        plan = Plan.of(setting, **where, options=Options(subset, adaptive, mixture, batch_norm), progress=progress)
-        return measure(plan, **how, workers=workers, journal=journal, progress=progress)
+        setting = Setting.through(a, b, c, data, network=network, progress=progress, **changes)
+        plan = Plan.of(setting, where, recipe, device=compute.device, progress=progress)
+        return measure(plan, compute, journal=journal, progress=progress)
 
     @classmethod
     def around(
@@ -161,61 +133,66 @@ class Surface:
         a: "Reference",
         data: "Task | str | None" = None,
         *,
-        directions: "Directions" = "pca",
         network: "nn.Module | str | None" = None,
-        target: str | None = None,
-        root: Path | str = "checkpoints",
-        points: int = 7,
-        margin: float = 0.2,
-        hessian_images: int = 64,
-        device: str = "auto",
-        precision: "PrecisionOption" = "fp32",
+        where: Where = EVERYWHERE,
+        recipe: Recipe = AROUND,
+        compute: Compute = DEFAULT,
         journal: Path | str | None = None,
         progress: bool = True,
+        **changes: "Unpack[Changes]",
     ) -> "Surface":
         """Measure the surface around one checkpoint, on a plane of directions (Li et al. 2018).
 
         Args:
             a: the checkpoint, the plane's origin.
             data: a :class:`~landscape.data.Task`, or the name of the data.
-            directions: ``pca``: principal components of the checkpoint's recorded path; ``random``: two random
-                filter-normalised directions; ``hessian``: eigenvectors of the two largest eigenvalues.
             network: a module, or a model's name.
-            target: the domain to test on.
-            root: folder of the run folders.
-            points: points along each axis.
-            margin: room around the path, as a fraction of its extent.
-            hessian_images: about so many training images, stratified, behind the Hessian.
-            device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-            precision: of the forward passes.
+            where: points along each axis, and the room around the path.
+            recipe: its plane is ``pca``: principal components of the checkpoint's recorded path; ``random``: two random
+                filter-normalised directions; ``hessian``: eigenvectors of the two largest eigenvalues.
+            compute: device, precision, batch size.
             journal: a file that keeps what has been evaluated; the Hessian's eigenvectors are kept beside it.
             progress: show a bar with the time left.
+            changes: ``root``, ``target`` and so on; see :meth:`landscape.opened.Opened.open`.
 
         Raises:
             InputError: there is no path to take components of, or the data cannot be used.
         """
-        from landscape.surface.kept import beside
+        from landscape.surface.kept import eigenvectors_beside
         from landscape.surface.measure import measure
         from landscape.surface.plan import Plan
         from landscape.surface.setting import Setting
 
-        setting = Setting.around(a, data, network=network, root=root, progress=progress, target=target)
-        kind: dict[str, Any] = {"directions": directions, "hessian_images": hessian_images, "device": device}
-        kind["keep"] = beside(Path(journal)) if journal is not None else None
-        plan = Plan.of(setting, points=points, margin=margin, **kind, progress=progress)
-        return measure(plan, device=device, precision=precision, journal=journal, progress=progress)
+        setting = Setting.around(a, data, network=network, progress=progress, **changes)
+        kept = eigenvectors_beside(Path(journal)) if journal is not None else None
+        plan = Plan.of(setting, where, recipe, device=compute.device, keep=kept, progress=progress)
+        return measure(plan, compute, journal=journal, progress=progress)
 
     @classmethod
     def of_module(
-        cls, model: "nn.Module", a: "Anchor", b: "Anchor", c: "Anchor", *, loss: Callable[..., Any], **options: Any
+        cls,
+        model: "nn.Module",
+        a: "Anchor",
+        b: "Anchor",
+        c: "Anchor",
+        *,
+        loss: Callable[..., Any],
+        loader: Iterable[Any] | None = None,
+        where: Where = EVERYWHERE,
+        labels: Sequence[str] = ("w1", "w2", "w3"),
+        journal: Path | str | None = None,
+        key: str = "",
+        progress: bool = True,
     ) -> "Surface":
         """Measure a loss of your own: a function of `model`, or of outputs and targets with ``loader=``.
 
-        `a`, `b`, `c` are state dicts of it. All options: :func:`landscape.surface.of_module.measure_module`.
+        `a`, `b`, `c` are state dicts of it. See :func:`landscape.surface.of_module.measure_module`.
         """
         from landscape.surface.of_module import measure_module
 
-        return measure_module(model, a, b, c, loss=loss, **options)
+        return measure_module(
+            model, (a, b, c), loss, loader, where=where, labels=labels, journal=journal, key=key, progress=progress
+        )
 
     @property
     def x(self) -> np.ndarray:

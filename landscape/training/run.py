@@ -47,13 +47,19 @@ class Run:
         return cls(folder, config, trunk, config.trunk_steps if trunk else 0)
 
     @classmethod
-    def open(cls, folder: Path | str) -> "Run":
+    def open(cls, folder: Path | str, known: "dict[Path, Run] | None" = None) -> "Run":
         """Read a run's folder.
+
+        Args:
+            folder: where it is.
+            known: runs that were read before, by their folders: they are not read again, and this one is added.
 
         Raises:
             InputError: no such folder, no ``config.json`` in it, or the trunk it branched from is gone.
         """
-        folder = Path(folder)
+        folder, known = Path(folder), {} if known is None else known
+        if (place := folder.resolve()) in known:
+            return known[place]
         file = folder / "config.json"
         if not file.is_file():
             raise InputError(f"{folder} is no run: expected a folder with config.json, as the train command makes it.")
@@ -64,8 +70,9 @@ class Run:
                 raise InputError(
                     f"{folder} branched from {about['trunk']}, which is not beside it; move both folders together."
                 )
-            trunk = cls.open(folder.parent / about["trunk"])
-        return cls(folder, RunConfig.from_dict(about["config"]), trunk, about["branch_step"])
+            trunk = cls.open(folder.parent / about["trunk"], known)
+        known[place] = cls(folder, RunConfig.from_dict(about["config"]), trunk, about["branch_step"])
+        return known[place]
 
     def write_config(self, **about: Any) -> None:
         """Write ``config.json``; `about` adds facts on the task."""
@@ -160,11 +167,12 @@ def _slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
-def resolve(reference: str | Path, root: Path | str = "checkpoints") -> Path:
+def resolve(reference: str | Path, root: Path | str = "checkpoints", known: dict[Path, Run] | None = None) -> Path:
     """The file behind a reference: a checkpoint file, or ``RUN``, ``RUN@STEP``, ``RUN@swa``, ``RUN@swa-STEP``.
 
     RUN is a run's folder, its name below `root`, or the beginning of that name if only one run has it.
-    Without ``@`` the last raw checkpoint is meant; ``@0`` is the initialisation.
+    Without ``@`` the last raw checkpoint is meant; ``@0`` is the initialisation. Runs that are in `known` are not read
+    again, see :meth:`Run.open`.
 
     Raises:
         InputError: nothing matches, or several runs do.
@@ -173,7 +181,7 @@ def resolve(reference: str | Path, root: Path | str = "checkpoints") -> Path:
     if Path(text).is_file():
         return Path(text)
     name, _, point = text.partition("@")
-    run = Run.open(_find_folder(name, Path(root)))
+    run = Run.open(_find_folder(name, Path(root)), known)
     match = re.fullmatch(r"(?P<swa>swa)?-?(?P<step>\d+)?", point)
     if match is None:
         raise InputError(f"{text!r} asks for checkpoint {point!r}; expected RUN, RUN@STEP, RUN@swa or RUN@swa-STEP.")

@@ -9,6 +9,7 @@ import pytest
 
 from landscape.config import RunConfig
 from landscape.correlation.association import Association
+from landscape.correlation.recipe import Recipe
 from landscape.data import DomainImages, Task, split_images
 from landscape.training import Run, train
 
@@ -77,4 +78,4 @@ def config(workplace: Path, config_for: Callable[..., RunConfig]) -> RunConfig:
 def association(workplace: Path) -> Association:
     """Of the last iterate of the FGMix run."""
     (folder,) = (workplace / "checkpoints").glob("*-fgmix-*")
-    return Association.measure(folder, pairs=40, groups=20, untrained=30, resamples=300, progress=False)
+    return Association.measure(folder, recipe=Recipe(pairs=40, groups=20, null=30, resamples=300), progress=False)

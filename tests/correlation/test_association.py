@@ -13,6 +13,7 @@ from scipy import stats
 import landscape.correlation as package
 from landscape.checkpoint import Checkpoint
 from landscape.correlation.association import Association
+from landscape.correlation.recipe import Recipe
 from landscape.correlation.report import report
 from landscape.data import normalise
 from landscape.errors import InputError
@@ -20,9 +21,9 @@ from landscape.mixture import restore_policy
 from landscape.opened import Opened
 
 
-def measured(run, **options) -> Association:
-    options = {"pairs": 40, "groups": 20, "untrained": 30, "resamples": 300, "progress": False} | options
-    return Association.measure(run.folder, **options)
+def measured(run, journal=None, **options) -> Association:
+    recipe = Recipe(**{"pairs": 40, "groups": 20, "null": 30, "resamples": 300} | options)
+    return Association.measure(run.folder, recipe=recipe, journal=journal, progress=False)
 
 
 def same(first: Association, second: Association) -> None:
@@ -94,19 +95,19 @@ def test_it_repeats_and_the_draw_counts(association: Association, runs) -> None:
     other = measured(runs["fgmix"], draw=1)
     assert not np.array_equal(other.pairs[0].rows, association.pairs[0].rows)
     assert not np.array_equal(other.untrained.rho, association.untrained.rho)
-    held_out = measured(runs["fgmix"], part="out", pairs=10, groups=10)
+    held_out = measured(runs["fgmix"], images="out", pairs=10, groups=10)
     task = Opened.open([Checkpoint.load(runs["fgmix"].find())], progress=False).task
     assert set(held_out.pairs[0].rows[:, 0]) <= set(task.rows("clay", "out"))
 
 
 def test_averaged_weights_stand_for_the_raw_iterate(association: Association, runs) -> None:
-    same(association, Association.measure(runs["fgmix"].find(kind="swa"), pairs=40, groups=20, untrained=30,
-                                          resamples=300, progress=False))  # fmt: skip
+    recipe = Recipe(pairs=40, groups=20, null=30, resamples=300)
+    same(association, Association.measure(runs["fgmix"].find(kind="swa"), recipe=recipe, progress=False))
 
 
 def test_an_averaged_checkpoint_alone_says_where_its_gradients_are(runs, tmp_path) -> None:
     alone = Checkpoint.load(runs["fgmix"].find(kind="swa")).save(tmp_path / "averaged.safetensors")
-    got = Association.measure(alone, pairs=10, groups=10, untrained=30, resamples=200, progress=False)
+    got = Association.measure(alone, recipe=Recipe(pairs=10, groups=10, null=30, resamples=200), progress=False)
     assert "gradients are taken at the averaged weights" in "\n".join(got.about["notes"])
 
 

@@ -1,6 +1,7 @@
 """The command: prints what it found, does nothing twice, refuses what was never trained on gradients."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from landscape.correlation import Association
 from landscape.correlation.__main__ import main
 from landscape.correlation.draw import draw
 from landscape.correlation.plan import Plan
+from landscape.correlation.recipe import Recipe
 from landscape.correlation.setting import Setting
 from landscape.errors import InputError
 
@@ -70,22 +72,26 @@ def test_it_measures_draws_and_then_does_nothing(there: Path, runs, tmp_path: Pa
 def test_other_options_are_another_result(runs, tmp_path: Path) -> None:
     plans = [
         Plan.of(
-            Setting.at(runs["fgmix"].find(step), progress=False), **{"pairs": 12, "groups": 12, "untrained": 30} | more
+            Setting.at(runs["fgmix"].find(step), progress=False),
+            Recipe(**{"pairs": 12, "groups": 12, "null": 30, "resamples": 200} | more),
         )
-        for step, more in ((8, {}), (8, {"draw": 1}), (8, {"part": "all"}), (8, {"untrained": 31}), (6, {}))
+        for step, more in ((8, {}), (8, {"draw": 1}), (8, {"images": "all"}), (8, {"null": 31}), (6, {}))
     ]
     for plan in plans:
-        draw(plan, out=tmp_path, formats=(), resamples=200, progress=False)
-    draw(plans[0], out=tmp_path, formats=(), resamples=201, progress=False)
+        draw(plan, out=tmp_path, formats=(), progress=False)
+    other = replace(plans[0], recipe=replace(plans[0].recipe, resamples=201))
+    draw(other, out=tmp_path, formats=(), progress=False)
     assert len(list(tmp_path.glob("*.nc"))) == 6
-    assert draw(plans[1], out=tmp_path, formats=(), resamples=200, progress=False)[1] == []
+    assert draw(plans[1], out=tmp_path, formats=(), progress=False)[1] == []
 
 
 def test_a_damaged_result_is_measured_again(runs, tmp_path: Path) -> None:
-    plan = Plan.of(Setting.at(runs["fgmix"].folder, progress=False), pairs=12, groups=12, untrained=30)
-    first, (path,) = draw(plan, out=tmp_path, formats=(), resamples=200, progress=False)
+    plan = Plan.of(
+        Setting.at(runs["fgmix"].folder, progress=False), recipe=Recipe(pairs=12, groups=12, null=30, resamples=200)
+    )
+    first, (path,) = draw(plan, out=tmp_path, formats=(), progress=False)
     path.write_bytes(path.read_bytes()[:500])
-    second, (again,) = draw(plan, out=tmp_path, formats=(), resamples=200, progress=False)
+    second, (again,) = draw(plan, out=tmp_path, formats=(), progress=False)
     assert again == path
     assert second.summary().equals(first.summary())
 
@@ -149,7 +155,7 @@ def run_checkpoint(run):
     [
         ([], "got 0 checkpoints; expected one"),
         (["a", "b"], "got 2 checkpoints; expected one"),
-        (["a", "--plot-only", "x.nc"], "leave the checkpoint out"),
+        (["a", "--plot-only", "x.nc"], "leave the checkpoints out"),
         (["--plot-only", "x.nc"], r"x\.nc does not exist"),
         (["nobody"], "unknown run 'nobody'"),
         (["RUN", "--null", "5"], "--null is 5; expected at least 30"),

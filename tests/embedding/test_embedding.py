@@ -9,14 +9,15 @@ import torch
 from torch import nn
 
 from landscape.data import Task, open_task
-from landscape.embedding import Codes, Embedding
+from landscape.embedding import Codes, Embedding, Recipe
 from landscape.embedding.embedding import EXTRAPOLATED, INTERPOLATED, ORIGINAL
 from landscape.errors import InputError
 from landscape.evaluation import Evaluator
 from landscape.fgmix.mixing import mix_codes
 from landscape.training import Run
 
-QUICK = {"iterations": 20, "dimensions": (2,), "draws": 1, "resamples": 100, "perplexity": 5, "progress": False}
+RECIPE = Recipe(iterations=20, dimensions=(2,), draws=1, resamples=100, perplexity=5)
+QUICK = {"recipe": RECIPE, "progress": False}
 
 
 @pytest.fixture
@@ -128,13 +129,18 @@ def test_a_network_and_a_loader_of_ones_own(codes_of) -> None:
         (Own(), [(torch.zeros(2, 3, 2, 2), [0, 1])], {"target": "a"}, r"\(images, labels, domains\)"),
         (Own(), [], {"target": "a"}, "no batch"),
         ("run", 3, {}, "data is a int"),
-        ("run", None, {"perplexy": 3}, "Did you mean 'perplexity'"),
-        ("run", None, {"perplexity": 0.5}, "expected at least 1"),
     ],
 )
 def test_mistakes_are_one_sentence(source, data, extra, said) -> None:
     with pytest.raises(InputError, match=said):
         Embedding.fit(source, data, **extra)
+
+
+def test_a_recipe_that_makes_no_sense_is_one_sentence() -> None:
+    with pytest.raises(InputError, match="expected at least 1"):
+        Recipe(perplexity=0.5)
+    with pytest.raises(TypeError, match="'perplexy'"):
+        Recipe(perplexy=3)
 
 
 def test_arrays_that_do_not_fit_together_are_refused(codes_of) -> None:
@@ -168,7 +174,7 @@ def test_without_a_class_in_all_sources_there_is_no_mixup(codes_of) -> None:
 
 
 def test_codes_of_a_checkpoint_are_the_evaluators(runs: list[str], tmp_path: Path) -> None:
-    embedding = Embedding.fit(f"{runs[1]}@swa", codes=("a", "own", "c"), **QUICK)
+    embedding = Embedding.fit(f"{runs[1]}@swa", recipe=replace(RECIPE, codes=("a", "own", "c")), progress=False)
     run = Run.open(Path("checkpoints") / runs[1])
     task: Task = open_task(run.config, progress=False)
     from landscape.opened import Opened
@@ -196,7 +202,7 @@ def test_codes_of_a_checkpoint_are_the_evaluators(runs: list[str], tmp_path: Pat
 
 
 def test_a_run_without_a_policy_and_a_sample_of_its_images(runs: list[str]) -> None:
-    embedding = Embedding.fit(f"{runs[0]}@swa", images=30, **QUICK)
+    embedding = Embedding.fit(f"{runs[0]}@swa", recipe=replace(RECIPE, images=30), progress=False)
     assert embedding.variants == ("A",)
     notes = " ".join(embedding.about["notes"])
     assert "has no mixup policy of its own" in notes

@@ -1,5 +1,6 @@
 """Curvature along runs: which checkpoints, against single measurements, stored and continued."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +11,16 @@ from torch import nn
 from landscape.data import normalise
 from landscape.errors import InputError
 from landscape.flatness import Curvature, CurvaturePath
-from landscape.flatness.curvature import CurvaturePlan, measure, trial
+from landscape.flatness.curvature import CurvaturePlan, measure, time_product
+from landscape.flatness.recipe import CurvatureRecipe
 from landscape.opened import Opened
 
-OPTIONS = {"images": 12, "top": 2, "trace_vectors": 2, "progress": False}
+RECIPE = CurvatureRecipe(scope=("classifier",), images=12, top=2, trace_vectors=2)
 
 
 @pytest.fixture
 def paths(references: list[str]) -> CurvaturePath:
-    return CurvaturePath.measure(references[0].removesuffix("@swa"), references[1], scopes=("classifier",), **OPTIONS)
+    return CurvaturePath.measure(references[0].removesuffix("@swa"), references[1], recipe=RECIPE, progress=False)
 
 
 def test_it_goes_along_the_runs(paths: CurvaturePath) -> None:
@@ -37,7 +39,9 @@ def test_it_goes_along_the_runs(paths: CurvaturePath) -> None:
 
 def test_a_point_equals_a_single_measurement(references: list[str]) -> None:
     opened = Opened.open(references[1:], progress=False)
-    plan = CurvaturePlan.of(opened, scopes=("full",), images=9, top=1, trace_vectors=2, density=False, ends_only=True)
+    plan = CurvaturePlan.of(
+        opened, recipe=CurvatureRecipe(scope=("full",), images=9, top=1, trace_vectors=2, density=False, ends_only=True)
+    )
     assert [stop.step for stop in plan.stops] == [4]
     found = measure(plan, progress=False).points[0].curvature
     network = opened.network
@@ -53,7 +57,7 @@ def test_a_point_equals_a_single_measurement(references: list[str]) -> None:
 
 def test_a_start_that_runs_share_is_measured_once(references: list[str]) -> None:
     opened = Opened.open([references[0], references[0].replace("@swa", "@swa-4")], progress=False)
-    plan = CurvaturePlan.of(opened, scopes=("classifier",))
+    plan = CurvaturePlan.of(opened, recipe=CurvatureRecipe(scope=("classifier",)))
     assert len(plan.stops) == 6
     assert len(plan.distinct) == plan.points == 3
 
@@ -74,7 +78,7 @@ def test_it_can_be_stored(paths: CurvaturePath, tmp_path: Path) -> None:
 
 def test_an_interrupted_measurement_continues(references: list[str], paths: CurvaturePath, tmp_path: Path) -> None:
     opened = Opened.open([references[0].removesuffix("@swa"), references[1]], progress=False)
-    plan = CurvaturePlan.of(opened, scopes=("classifier",), images=12, top=2, trace_vectors=2)
+    plan = CurvaturePlan.of(opened, RECIPE)
     journal = tmp_path / "journal.jsonl"
     whole = measure(plan, journal=journal, progress=False)
     lines = journal.read_bytes().split(b"\n")
@@ -88,22 +92,22 @@ def test_an_interrupted_measurement_continues(references: list[str], paths: Curv
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"scopes": ()}, "got no scope"),
-        ({"scopes": ("head",)}, "unknown scope 'head'"),
-        ({"matrices": ("fisher",)}, "unknown matrix 'fisher'"),
+        ({"scope": ()}, "got no scope"),
+        ({"scope": ("head",)}, "unknown scope 'head'"),
+        ({"matrix": ("fisher",)}, "unknown matrix 'fisher'"),
         ({"top": 0}, "got 0 eigenvalues"),
         ({"images": 0}, "--images is 0"),
     ],
 )
 def test_mistakes_are_one_sentence(references: list[str], options, message) -> None:
     with pytest.raises(InputError, match=message):
-        CurvaturePath.measure(references[0], **{**OPTIONS, **options})
+        CurvaturePath.measure(references[0], recipe=replace(RECIPE, **options), progress=False)
 
 
 def test_memory_that_runs_out_is_noted(references: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     opened = Opened.open(references[1:], progress=False)
-    options = {"scopes": ("full",), "images": 9, "top": 1, "trace_vectors": 2, "density": False, "ends_only": True}
-    plan = CurvaturePlan.of(opened, **options)
+    recipe = CurvatureRecipe(scope=("full",), images=9, top=1, trace_vectors=2, density=False, ends_only=True)
+    plan = CurvaturePlan.of(opened, recipe)
     whole = measure(plan, progress=False)
 
     def limited(_, inputs):
@@ -115,4 +119,4 @@ def test_memory_that_runs_out_is_noted(references: list[str], monkeypatch: pytes
     found, expected = (each.points[0].curvature for each in (small, whole))
     np.testing.assert_allclose(found.eigenvalues, expected.eigenvalues, rtol=1e-3)
     assert "curvature: out of memory with 9 images a batch: went on with 5" in small.about["notes"]
-    assert trial(plan) > 0
+    assert time_product(plan) > 0

@@ -1,6 +1,7 @@
 """Checkpoints: values of every loss against explicit loops, the same directions for all, and resuming."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import torch
 
 from landscape.checkpoint import Checkpoint
+from landscape.compute import Compute
 from landscape.data import normalise
 from landscape.data.strata import stratified
 from landscape.errors import InputError
@@ -15,6 +17,7 @@ from landscape.flatness import Flatness, FlatnessCurve
 from landscape.flatness.directions import Direction
 from landscape.flatness.losses import Losses
 from landscape.flatness.measure import measure
+from landscape.flatness.recipe import Recipe
 from landscape.flatness.setting import Setting
 from landscape.storage import Journal
 
@@ -55,10 +58,15 @@ def test_every_loss_equals_an_explicit_loop(task, checkpoint_of, network_of, sco
     network = network_of(hidden=hidden)
     given = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     setting = setting_of(task, network, erm, first, second)
-    result = measure(setting, scopes=(scope,), gammas=GAMMAS, directions=3, precision="fp64", progress=False)
+    result = measure(
+        setting,
+        recipe=Recipe(scope=(scope,), gammas=GAMMAS, directions=3),
+        compute=Compute(precision="fp64"),
+        progress=False,
+    )
     assert all(torch.equal(tensor, given[name]) for name, tensor in network.state_dict().items())
 
-    losses = Losses(setting, precision="fp64")
+    losses = Losses(setting, compute=Compute(precision="fp64"))
     shared = losses.shared
     assert shared is not None
     reference = network_of(hidden=hidden).double()
@@ -81,7 +89,9 @@ def test_every_loss_equals_an_explicit_loop(task, checkpoint_of, network_of, sco
 def test_own_losses_differ_and_shared_ones_do_not(task, network, checkpoint_of) -> None:
     erm, first, second = checkpoint_of("erm", 1), checkpoint_of("fgmix", 2), checkpoint_of("fgmix", 3)
     result = measure(
-        setting_of(task, network, erm, first, second, groups_from=first), gammas=GAMMAS, directions=3, progress=False
+        setting_of(task, network, erm, first, second, groups_from=first),
+        recipe=Recipe(gammas=GAMMAS, directions=3),
+        progress=False,
     )
     assert result.methods == ("ERM", "FGMix (1)", "FGMix (2)")
     for scope in ("full", "classifier"):
@@ -98,7 +108,7 @@ def test_own_losses_differ_and_shared_ones_do_not(task, network, checkpoint_of) 
 def test_methods_share_their_directions(task, network, checkpoint_of) -> None:
     erm = checkpoint_of("erm", 1)
     twin = Checkpoint(model=erm.model, config=erm.config.replace(algorithm="fgmix"), step=4)
-    result = measure(setting_of(task, network, erm, twin), gammas=GAMMAS, directions=3, progress=False)
+    result = measure(setting_of(task, network, erm, twin), recipe=Recipe(gammas=GAMMAS, directions=3), progress=False)
     assert result.methods == ("ERM", "FGMix")
     for scope in ("full", "classifier"):
         a, b = result.of(scope)
@@ -108,7 +118,9 @@ def test_methods_share_their_directions(task, network, checkpoint_of) -> None:
 
 def test_the_pilot_is_the_first_method_s_and_serves_all(task, network, checkpoint_of) -> None:
     erm, fgmix = checkpoint_of("erm", 1), checkpoint_of("fgmix", 2)
-    both = measure(setting_of(task, network, erm, fgmix), directions=5, steps=3, level=0.5, progress=False)
+    both = measure(
+        setting_of(task, network, erm, fgmix), recipe=Recipe(directions=5, steps=3, level=0.5), progress=False
+    )
     for scope in ("full", "classifier"):
         first, second = both.of(scope)
         np.testing.assert_array_equal(first.gamma, second.gamma)
@@ -118,7 +130,7 @@ def test_the_pilot_is_the_first_method_s_and_serves_all(task, network, checkpoin
 
 def test_one_checkpoint_is_one_curve(task, network, checkpoint_of) -> None:
     curve = FlatnessCurve.measure(
-        checkpoint_of("erm", 1), data=task, network=network, gammas=[1.0], directions=2, progress=False
+        checkpoint_of("erm", 1), data=task, network=network, recipe=Recipe(gammas=[1.0], directions=2), progress=False
     )
     assert (curve.method, curve.scope, curve.losses) == ("ERM", "full", ("original",))
 
@@ -127,7 +139,7 @@ def test_a_subset_of_the_training_images(task, network, checkpoint_of) -> None:
     rows = task.source_rows("in")
     some = stratified(task, rows, 20, seed=0)
     setting = setting_of(task, network, checkpoint_of("erm", 1), subset=20)
-    result = measure(setting, gammas=[1.0], directions=2, progress=False)
+    result = measure(setting, recipe=Recipe(gammas=[1.0], directions=2), progress=False)
     assert result.about["n"]["used"] == len(some)
     with pytest.raises(InputError, match="--subset is 0"):
         setting_of(task, network, checkpoint_of("erm", 1), subset=0)
@@ -138,24 +150,24 @@ def test_a_subset_of_the_training_images(task, network, checkpoint_of) -> None:
 def test_an_interrupted_measurement_continues(task, network, checkpoint_of, tmp_path: Path) -> None:
     setting = setting_of(task, network, checkpoint_of("erm", 1), checkpoint_of("fgmix", 2))
     journal = tmp_path / "journal.jsonl"
-    options = {"steps": 2, "directions": 4, "progress": False}
-    whole = measure(setting, **options, journal=journal)
+    recipe = Recipe(steps=2, directions=4)
+    whole = measure(setting, recipe, journal=journal, progress=False)
     lines = journal.read_bytes().split(b"\n")
     for kept in (1, 7, 23):
         # A crash in the middle of a row.
         journal.write_bytes(b"\n".join(lines[:kept]) + b"\n" + lines[kept][: len(lines[kept]) // 2])
-        resumed = measure(setting, **options, journal=journal)
+        resumed = measure(setting, recipe, journal=journal, progress=False)
         assert len(Journal(journal).read()) == len(lines) - 1
         for a, b in zip(whole.curves, resumed.curves, strict=True):
             np.testing.assert_array_equal(a.samples, b.samples)
             np.testing.assert_array_equal(a.gamma, b.gamma)
     # Rows of other inputs are not taken.
-    other = measure(setting, **options, seed=1, journal=journal)
+    other = measure(setting, replace(recipe, direction_seed=1), journal=journal, progress=False)
     assert not np.array_equal(other.curves[0].samples, whole.curves[0].samples)
     # More directions go on from fewer.
-    measure(setting, **options, journal=journal)
+    measure(setting, recipe, journal=journal, progress=False)
     before = journal.stat().st_size
-    more = measure(setting, steps=2, directions=5, progress=False, journal=journal)
+    more = measure(setting, recipe=Recipe(steps=2, directions=5), progress=False, journal=journal)
     np.testing.assert_array_equal(more.curves[0].samples[..., :4], whole.curves[0].samples)
     added = journal.read_bytes()[before:].splitlines()
     assert len(added) == 2 * 2 * 2
@@ -174,11 +186,11 @@ def test_a_network_without_parts_is_moved_as_a_whole(task) -> None:
     network = Plain()
     weights = {name: p.detach().clone() for name, p in network.named_parameters()}
     setting = setting_of(task, network, weights)
-    result = measure(setting, gammas=[1.0], directions=2, progress=False)
+    result = measure(setting, recipe=Recipe(gammas=[1.0], directions=2), progress=False)
     assert result.scopes == ("full",)
     assert any("its classifier is not moved on its own" in note for note in result.about["notes"])
     with pytest.raises(InputError, match="measure --scope full"):
-        measure(setting, gammas=[1.0], directions=2, scopes=("classifier",), progress=False)
+        measure(setting, recipe=Recipe(gammas=[1.0], directions=2, scope=("classifier",)), progress=False)
 
 
 def test_mistakes_are_one_sentence(task, network, checkpoint_of) -> None:
@@ -188,12 +200,12 @@ def test_mistakes_are_one_sentence(task, network, checkpoint_of) -> None:
     with pytest.raises(InputError, match="got no checkpoint"):
         setting_of(task, network)
     with pytest.raises(InputError, match="got no scope"):
-        measure(setting_of(task, network, erm), scopes=(), progress=False)
+        measure(setting_of(task, network, erm), recipe=Recipe(scope=()), progress=False)
 
 
 def test_results_of_several_methods_are_stored_together(task, network, checkpoint_of, tmp_path: Path) -> None:
     setting = setting_of(task, network, checkpoint_of("erm", 1), checkpoint_of("fgmix", 2))
-    result = measure(setting, steps=2, directions=3, progress=False)
+    result = measure(setting, recipe=Recipe(steps=2, directions=3), progress=False)
     back = Flatness.load(result.save(tmp_path / "all.nc"))
     assert (back.methods, back.scopes) == (result.methods, result.scopes)
     assert dict(back.about) == json.loads(json.dumps(dict(result.about)))

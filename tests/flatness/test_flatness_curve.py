@@ -9,6 +9,7 @@ from torch import nn
 from landscape.errors import InputError
 from landscape.flatness import Flatness, FlatnessCurve
 from landscape.flatness.directions import Direction
+from landscape.flatness.recipe import Recipe
 
 A = torch.diag(torch.tensor([0.5, 1.0, 2.0, 0.0, 4.0, 1.5], dtype=torch.float64))
 G = torch.tensor([1.0, -0.5, 0.0, 0.3, 0.2, 1.0], dtype=torch.float64)
@@ -46,7 +47,7 @@ def network() -> nn.Module:
 
 def test_a_quadratic_has_a_closed_form() -> None:
     gammas, directions = [0.5, 1.0, 2.0], 3000
-    curve = measure(Quadratic(), Quadratic.loss, gammas=gammas, directions=directions)
+    curve = measure(Quadratic(), Quadratic.loss, recipe=Recipe(gammas=gammas, directions=directions))
     g, d = np.array([0, *gammas]), 6
     trace, squares, slope = A.trace().item(), (A @ A).trace().item(), (G @ G).item()
     # Over the sphere: E[u u'] = I / d, and E[(u'Au)^2] = (2 tr A^2 + (tr A)^2) / (d (d + 2)); odd moments vanish.
@@ -68,7 +69,7 @@ def test_a_quadratic_has_a_closed_form() -> None:
 
 
 def test_zero_distance_is_zero_change_and_a_bowl_rises() -> None:
-    curve = measure(Quadratic(), Quadratic.loss, gammas=[0.0, 1e-3, 4.0, 1e-3], directions=7)
+    curve = measure(Quadratic(), Quadratic.loss, recipe=Recipe(gammas=[0.0, 1e-3, 4.0, 1e-3], directions=7))
     np.testing.assert_array_equal(curve.gamma, [0.0, 1e-3, 4.0])
     assert not curve.samples[:, 0].any()
     assert curve.mean("signed")[2] > curve.mean("signed")[1]
@@ -78,7 +79,7 @@ def test_it_equals_an_explicit_loop(network: nn.Module, batches) -> None:
     network = network.double()
     batches = [(x.double(), y) for x, y in batches]
     gammas = [0.3, 2.0]
-    curve = measure(network, F.cross_entropy, batches, gammas=gammas, directions=4)
+    curve = measure(network, F.cross_entropy, batches, recipe=Recipe(gammas=gammas, directions=4))
     x, y = torch.cat([b[0] for b in batches]), torch.cat([b[1] for b in batches])
     start = [p.detach().clone() for p in network.parameters()]
     shapes = dict(network.named_parameters())
@@ -119,10 +120,10 @@ def test_the_module_comes_back_as_it_was(network: nn.Module, batches) -> None:
     for limit in (-1, 1, 5):
         calls: list[bool] = []
         if limit < 0:
-            measure(network, careless, gammas=[0.5], directions=3)
+            measure(network, careless, recipe=Recipe(gammas=[0.5], directions=3))
         else:
             with pytest.raises(RuntimeError, match="no more"):
-                measure(network, careless, gammas=[0.5], directions=3)
+                measure(network, careless, recipe=Recipe(gammas=[0.5], directions=3))
         assert not any(calls)
         for name, tensor in network.state_dict().items():
             assert torch.equal(tensor, before[name]), name
@@ -133,8 +134,8 @@ def test_the_module_comes_back_as_it_was(network: nn.Module, batches) -> None:
 
 
 def test_losses_per_example_and_per_batch_agree(network: nn.Module, batches) -> None:
-    per_batch = measure(network, F.cross_entropy, batches, gammas=[1.0], directions=3)
-    each = measure(network, nn.CrossEntropyLoss(reduction="none"), batches, gammas=[1.0], directions=3)
+    per_batch = measure(network, F.cross_entropy, batches, recipe=Recipe(gammas=[1.0], directions=3))
+    each = measure(network, nn.CrossEntropyLoss(reduction="none"), batches, recipe=Recipe(gammas=[1.0], directions=3))
     np.testing.assert_allclose(per_batch.samples, each.samples, atol=1e-6)
 
 
@@ -145,9 +146,9 @@ def test_several_losses_at_once(network: nn.Module, batches) -> None:
         logits = model(x)
         return {"cross entropy": F.cross_entropy(logits, y), "error": float((logits.argmax(1) != y).double().mean())}
 
-    curve = measure(network, both, gammas=[1.0], directions=3)
+    curve = measure(network, both, recipe=Recipe(gammas=[1.0], directions=3))
     assert curve.losses == ("cross entropy", "error")
-    alone = measure(network, F.cross_entropy, [(x, y)], gammas=[1.0], directions=3)
+    alone = measure(network, F.cross_entropy, [(x, y)], recipe=Recipe(gammas=[1.0], directions=3))
     np.testing.assert_allclose(curve.values("signed", "cross entropy"), alone.values("signed"), atol=1e-6)
 
 
@@ -162,7 +163,7 @@ def test_the_classifier_alone(batches) -> None:
             return self.classifier(self.featurizer(x)) * self.classifier_scale
 
     network = Two()
-    curve = measure(network, F.cross_entropy, batches, gammas=[1.0], directions=3, scope="classifier")
+    curve = measure(network, F.cross_entropy, batches, recipe=Recipe(gammas=[1.0], directions=3), scope="classifier")
     assert curve.about["parameters"] == 5 * 3 + 3
     with torch.no_grad():
         u = Direction.draw(dict(network.classifier.named_parameters()), 1)
@@ -180,7 +181,7 @@ def test_the_classifier_alone(batches) -> None:
 
 def test_the_pilot_ends_where_the_median_change_reaches_the_level() -> None:
     for level in (0.05, 1.0):
-        curve = measure(Quadratic(), Quadratic.loss, level=level, steps=4, directions=5)
+        curve = measure(Quadratic(), Quadratic.loss, recipe=Recipe(level=level, steps=4, directions=5))
         last = curve.gamma[-1]
         np.testing.assert_allclose(curve.gamma, last * np.arange(5) / 4, rtol=1e-5)
         shapes = {"first": torch.zeros(2, 2), "second": torch.zeros(2)}
@@ -195,6 +196,9 @@ def test_the_pilot_ends_where_the_median_change_reaches_the_level() -> None:
 
         assert median(1.05 * last) >= level
         assert median(last / 1.15) < level
+
+
+KNOBS = {"gammas", "directions", "level"}
 
 
 @pytest.mark.parametrize(
@@ -217,13 +221,18 @@ def test_the_pilot_ends_where_the_median_change_reaches_the_level() -> None:
     ],
 )
 def test_mistakes_are_one_sentence(loss, options, message) -> None:
+    def asked() -> FlatnessCurve:
+        recipe = Recipe(**{name: value for name, value in options.items() if name in KNOBS})
+        others = {name: value for name, value in options.items() if name not in KNOBS}
+        return measure(Quadratic(), loss, recipe=recipe, **others)
+
     with pytest.raises(InputError, match=message):
-        measure(Quadratic(), loss, **options)
+        asked()
 
 
 def test_an_exhausted_loader_is_refused(network: nn.Module, batches) -> None:
     with pytest.raises(InputError, match="the loader is empty"):
-        measure(network, F.cross_entropy, iter(batches), gammas=[1.0], directions=2)
+        measure(network, F.cross_entropy, iter(batches), recipe=Recipe(gammas=[1.0], directions=2))
 
 
 def test_a_checkpoint_brings_its_own_loss() -> None:
@@ -236,14 +245,14 @@ def test_a_loss_that_overflows_is_said_to() -> None:
         d = float((torch.cat([model.first.reshape(-1), model.second]) - model.start).norm())
         return float("inf") if d > 1.5 else d
 
-    curve = measure(Quadratic(), steep, gammas=[1.0, 2.0], directions=3)
+    curve = measure(Quadratic(), steep, recipe=Recipe(gammas=[1.0, 2.0], directions=3))
     assert curve.overflowed == 3
     np.testing.assert_allclose(curve.mean("signed"), [0.0, 1.0, np.inf])
     assert np.isnan(curve.interval("signed")[2]).all()
 
 
 def test_it_can_be_stored_and_becomes_a_table(tmp_path) -> None:
-    curve = measure(Quadratic(), Quadratic.loss, gammas=[1.0, 2.0], directions=4, method="bowl")
+    curve = measure(Quadratic(), Quadratic.loss, recipe=Recipe(gammas=[1.0, 2.0], directions=4), method="bowl")
     back = FlatnessCurve.load(curve.save(tmp_path / "curve.nc"))
     np.testing.assert_array_equal(back.samples, curve.samples)
     np.testing.assert_array_equal(back.gamma, curve.gamma)

@@ -9,6 +9,7 @@ from landscape.errors import InputError
 from landscape.flatness import Flatness, FlatnessCurve
 from landscape.flatness.measure import measure
 from landscape.flatness.pooling import PooledCurve, pooled
+from landscape.flatness.recipe import Recipe
 from landscape.flatness.setting import Setting
 
 GAMMA = np.array([0.0, 1.0, 2.0])
@@ -56,7 +57,7 @@ def settings(task, network, checkpoint_of) -> list[Setting]:
 
 def test_one_by_one_is_the_same_as_together_along_the_same_directions(task, network, checkpoint_of) -> None:
     *alone, together = (
-        measure(setting, scopes=("full",), gammas=(0.5, 1.0), directions=4, progress=False)
+        measure(setting, recipe=Recipe(scope=("full",), gammas=(0.5, 1.0), directions=4), progress=False)
         for setting in settings(task, network, checkpoint_of)
     )
     joined = Flatness.joined(alone)
@@ -71,11 +72,11 @@ def test_results_along_other_directions_or_of_other_losses_are_not_joined(task, 
 
     def of(setting, **options):
         given = {"gammas": (0.5,), "directions": 2, **options}
-        return measure(setting, scopes=("full",), progress=False, **given)
+        return measure(setting, Recipe(scope=("full",), **given), progress=False)
 
     first = of(erm)
     for other, words in (
-        (of(a, seed=1), "direction_seed"),
+        (of(a, direction_seed=1), "direction_seed"),
         (of(a, directions=3), "directions"),
         (of(a, gammas=(0.7,)), "gammas"),
         (of(replace(a, groups=a.policies[0])), "shared"),

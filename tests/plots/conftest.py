@@ -5,6 +5,7 @@ import pytest
 
 from landscape.surface.grid import Grid
 from landscape.surface.panels import METRICS
+from landscape.surface.recipe import Where
 from landscape.surface.surface import Mark, Surface, empty_values
 from landscape.surface.trajectory import Trajectory
 
@@ -43,7 +44,7 @@ def build(*, mixup: bool = True, count: int = 7, ends: tuple = ((1.9, 0.0), (1.5
         path("FGMix", "swa", ends[1], -0.12),
     ]
     anchors = [(0.0, 0.0), *ends]
-    grid = Grid.around([*anchors, *(xy for p in paths for xy in zip(p.x, p.y, strict=True))], count=count)
+    grid = Grid.around([*anchors, *(xy for p in paths for xy in zip(p.x, p.y, strict=True))], where=Where(points=count))
     panels = ["train_loss", "train_accuracy", "test_loss", "test_accuracy", "test_balanced_accuracy"]
     if mixup:
         panels += ["mixup_loss", "fgmix_train_loss"]

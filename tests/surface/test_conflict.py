@@ -13,6 +13,7 @@ from landscape.storage import Journal
 from landscape.surface.conflict import ConflictMap
 from landscape.surface.domain_gradients import DomainGradients, conflict_map, cosine, measure_conflict
 from landscape.surface.plan import Plan
+from landscape.surface.recipe import Where
 from landscape.surface.setting import Setting
 
 
@@ -37,7 +38,7 @@ def angle(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def test_every_value_equals_numpy(setting) -> None:
-    plan, task = Plan.of(setting, points=3, progress=False), setting.task
+    plan, task = Plan.of(setting, where=Where(points=3), progress=False), setting.task
     rows = task.source_rows("in")
     found = measure_conflict(plan, rows, progress=False)
     assert found.domains == task.sources
@@ -58,12 +59,14 @@ def test_every_value_equals_numpy(setting) -> None:
 
 def test_the_network_comes_back_as_it_was(setting) -> None:
     before = {name: tensor.clone() for name, tensor in setting.network.state_dict().items()}
-    measure_conflict(Plan.of(setting, points=2, progress=False), setting.task.source_rows("in"), progress=False)
+    measure_conflict(
+        Plan.of(setting, where=Where(points=2), progress=False), setting.task.source_rows("in"), progress=False
+    )
     assert all(torch.equal(tensor, before[name]) for name, tensor in setting.network.state_dict().items())
 
 
 def test_a_killed_map_resumes_to_the_same_numbers(setting, tmp_path, monkeypatch) -> None:
-    plan, rows = Plan.of(setting, points=2, progress=False), setting.task.source_rows("in")
+    plan, rows = Plan.of(setting, where=Where(points=2), progress=False), setting.task.source_rows("in")
     whole = measure_conflict(plan, rows, progress=False)
     path, calls = tmp_path / "journal.jsonl", []
     original = DomainGradients.agreement
@@ -87,7 +90,7 @@ def test_a_killed_map_resumes_to_the_same_numbers(setting, tmp_path, monkeypatch
 
 
 def test_a_stored_map_is_found_again_and_not_measured(setting, tmp_path, monkeypatch) -> None:
-    first = conflict_map(setting, out=tmp_path, points=2, images=20, progress=False)
+    first = conflict_map(setting, out=tmp_path, where=Where(points=2), images=20, progress=False)
     (path,) = tmp_path.iterdir()
     assert path.name.startswith("conflict-toy-sketch-")
     loaded = ConflictMap.load(path)
@@ -96,7 +99,7 @@ def test_a_stored_map_is_found_again_and_not_measured(setting, tmp_path, monkeyp
     rows = stratified(setting.task, setting.task.source_rows("in"), 20, seed=0)
     assert loaded.about["n"]["used"] == len(rows) < len(setting.task.source_rows("in"))
     monkeypatch.setattr(DomainGradients, "agreement", None)
-    again = conflict_map(setting, out=tmp_path, points=2, images=20, progress=False)
+    again = conflict_map(setting, out=tmp_path, where=Where(points=2), images=20, progress=False)
     assert np.array_equal(again.within, first.within)
     assert len(again.to_dataframe()) == 4
 

@@ -13,22 +13,23 @@ from typing import Any
 
 import pytest
 
+from landscape.compute import Compute
 from landscape.errors import InputError
 from landscape.surface import Surface
 from landscape.surface.__main__ import main
 from landscape.surface.distributed import Bench, Parcel, _evaluate
 from landscape.surface.measure import measure
-from landscape.surface.options import Options
 from landscape.surface.plan import Plan
+from landscape.surface.recipe import Recipe, Where
 from landscape.surface.setting import Setting
 
 OPTIONS = {
-    "plain": Options(),
-    "mixture anew": Options(mixture="recompute"),
-    "fixed codes": Options(mixture="fixed_codes"),
-    "a sample": Options(subset=40),
-    "statistics anew": Options(batch_norm="recomputed"),
-    "refined": Options(adaptive=0.01),
+    "plain": Recipe(),
+    "mixture anew": Recipe(mixture="recompute"),
+    "fixed codes": Recipe(mixture="fixed_codes"),
+    "a sample": Recipe(subset=40),
+    "statistics anew": Recipe(batch_norm="recomputed"),
+    "refined": Recipe(adaptive=0.01),
 }
 
 
@@ -67,9 +68,9 @@ def test_a_parcel_that_was_sent_gives_the_same_values(in_workplace: Path, name: 
     """Bit for bit, whatever the values depend on."""
     erm, fgmix = sorted(path.name for path in (in_workplace / "checkpoints").iterdir())
     setting = Setting.through(f"{erm}@0", f"{erm}@swa", f"{fgmix}@swa", progress=False)
-    plan = Plan.of(setting, points=9 if name == "refined" else 3, options=OPTIONS[name], progress=False)
+    plan = Plan.of(setting, where=Where(points=9 if name == "refined" else 3), recipe=OPTIONS[name], progress=False)
     alone = measure(plan, progress=False)
-    shared = measure(plan, workers="ray", progress=False)
+    shared = measure(plan, compute=Compute(workers="ray"), progress=False)
     assert shared.values.identical(alone.values)
     assert shared.marks == alone.marks
     assert shared.about == alone.about
@@ -85,8 +86,8 @@ def test_points_that_share_their_features_need_no_workers(task, network_of, sent
     anchors = [{n: p.detach().clone() for n, p in network_of(0).named_parameters()} for _ in range(3)]
     for seed, each in enumerate(anchors):
         each["classifier.weight"] = network_of(seed + 1).classifier.weight.detach()
-    options = {"network": network_of(0), "points": 3, "progress": False}
-    shared = Surface.through(*anchors, task, workers="ray", **options)
+    options = {"network": network_of(0), "where": Where(points=3), "progress": False}
+    shared = Surface.through(*anchors, task, compute=Compute(workers="ray"), **options)
     assert not sent.parcels
     assert shared.values.identical(Surface.through(*anchors, task, **options).values)
 

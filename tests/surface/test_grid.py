@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from landscape.errors import InputError
 from landscape.surface.grid import Grid
+from landscape.surface.recipe import Where
 
 coordinate = st.floats(-1e3, 1e3)
 
@@ -19,7 +20,7 @@ coordinate = st.floats(-1e3, 1e3)
 )
 def test_it_contains_every_point_with_its_margin(points, count, margin) -> None:
     points = [*points, (0.0, 0.0), (1.0, 1.0)]
-    grid = Grid.around(points, count=count, margin=margin)
+    grid = Grid.around(points, where=Where(points=count, margin=margin))
     low, high = np.min(points, 0), np.max(points, 0)
     room = margin * (high - low)
     np.testing.assert_allclose([grid.x[0], grid.y[0]], low - room)
@@ -30,13 +31,13 @@ def test_it_contains_every_point_with_its_margin(points, count, margin) -> None:
 
 def test_given_ranges_replace_the_computed_ones() -> None:
     # A range that starts at 0 is a range.
-    grid = Grid.around([(0, 0), (1, 2)], count=3, margin=0.5, x_range=(0.0, 4.0))
+    grid = Grid.around([(0, 0), (1, 2)], where=Where(points=3, margin=0.5, x_range=(0.0, 4.0)))
     assert grid.x.tolist() == [0.0, 2.0, 4.0]
     assert grid.y.tolist() == [-1.0, 1.0, 3.0]
 
 
 def test_rows_and_columns_are_not_mixed_up() -> None:
-    grid = Grid.around([(0, 0), (1, 1)], count=2, margin=0.0)
+    grid = Grid.around([(0, 0), (1, 1)], where=Where(points=2, margin=0.0))
     assert grid.cells() == [(0, 0), (0, 1), (1, 0), (1, 1)]
     grid = Grid(np.array([0.0, 1.0, 2.0]), np.array([5.0, 6.0]))
     assert grid.cells()[:4] == [(0, 0), (0, 1), (0, 2), (1, 0)]
@@ -46,7 +47,7 @@ def test_rows_and_columns_are_not_mixed_up() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"count": 1}, "--points is 1; expected at least 2"),
+        ({"points": 1}, "--points is 1; expected at least 2"),
         ({"margin": -0.1}, r"--margin is -0\.1"),
         ({"margin": float("nan")}, "--margin is nan"),
         ({"x_range": (2.0, 2.0)}, "--x-range is 2 2; expected a first value below the last"),
@@ -55,4 +56,4 @@ def test_rows_and_columns_are_not_mixed_up() -> None:
 )
 def test_a_grid_that_makes_no_sense_is_refused(options, message) -> None:
     with pytest.raises(InputError, match=message):
-        Grid.around([(0, 0), (1, 1)], **options)
+        Where(**options)

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from landscape.checkpoint import Checkpoint
+from landscape.compute import Compute
 from landscape.config import MixupConfig, RunConfig
 from landscape.errors import InputError
 from landscape.evaluation import Evaluator
@@ -19,6 +20,7 @@ from landscape.surface import Surface
 from landscape.surface.measure import measure
 from landscape.surface.meter import Meter
 from landscape.surface.plan import Buffers, Plan
+from landscape.surface.recipe import Where
 from landscape.surface.setting import Setting
 from landscape.weights import weights_of
 
@@ -71,7 +73,9 @@ def brute_force(surface: Surface, anchors: list[dict], task) -> dict[str, np.nda
 def test_a_linear_models_surface_equals_numpy(task, linear) -> None:
     network, weights = linear
     anchors = [weights(seed) for seed in range(3)]
-    surface = Surface.through(*anchors, task, network=network, points=4, precision="fp64", progress=False)
+    surface = Surface.through(
+        *anchors, task, network=network, where=Where(points=4), compute=Compute(precision="fp64"), progress=False
+    )
     expected = brute_force(surface, anchors, task)
     for name in ("train_loss", "test_loss", "test_accuracy", "test_balanced_accuracy"):
         np.testing.assert_allclose(surface.panel(name).values, expected[name], rtol=1e-6, err_msg=name)
@@ -91,7 +95,7 @@ def test_the_caller_keeps_its_network(task, linear) -> None:
     network, weights = linear
     network.train()
     before = state(network)
-    Surface.through(*(weights(seed) for seed in range(3)), task, network=network, points=2, progress=False)
+    Surface.through(*(weights(seed) for seed in range(3)), task, network=network, where=Where(points=2), progress=False)
     assert network.training
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
 
@@ -101,7 +105,7 @@ def test_each_anchor_equals_direct_evaluation(task, network_of, batch_norm) -> N
     networks = [network_of(seed, batch_norm=batch_norm) for seed in range(3)]
     checkpoints = [checkpoint(network) for network in networks]
     setting = Setting.through(*checkpoints, task, network=network_of(9, batch_norm=batch_norm))
-    plan = Plan.of(setting, points=2, progress=False)
+    plan = Plan.of(setting, where=Where(points=2), progress=False)
     surface = measure(plan, progress=False)
     evaluator = Evaluator(setting.network, task.images.pixels, task.images.labels)
     buffers = Buffers(plan.plane, tuple(each.buffers(setting.network) for each in checkpoints))
@@ -135,8 +139,8 @@ def test_the_fgmix_loss_equals_a_loop_over_groups(task, network_of, algorithm) -
     networks = [network_of(seed) for seed in range(3)]
     owner = checkpoint(networks[2], algorithm=algorithm, kind="raw", scale_init=4.0)
     setting = Setting.through(checkpoint(networks[0]), checkpoint(networks[1]), owner, task, network=networks[0])
-    plan = Plan.of(setting, points=2, progress=False)
-    surface = measure(plan, precision="fp64", progress=False)
+    plan = Plan.of(setting, where=Where(points=2), progress=False)
+    surface = measure(plan, compute=Compute(precision="fp64"), progress=False)
     assert "fgmix_train_loss" in surface.panels
 
     # The groups and their weights, as they are at the third checkpoint.
@@ -206,7 +210,7 @@ def test_classes_that_a_source_lacks_are_skipped_and_counted(make, network_of) -
     task = make(drop=("photo", "dog"))
     networks = [network_of(seed) for seed in range(3)]
     anchors = [checkpoint(networks[0]), checkpoint(networks[1]), checkpoint(networks[2], algorithm="fgmix")]
-    surface = Surface.through(*anchors, task, network=networks[0], points=2, progress=False)
+    surface = Surface.through(*anchors, task, network=networks[0], where=Where(points=2), progress=False)
     train = task.source_rows("in")
     dogs = int((task.images.labels[train] == 1).sum())
     assert surface.about["n"]["mixup_skipped"] == dogs
@@ -228,7 +232,7 @@ def test_a_network_without_codes_leaves_the_mixup_panel_out(task, linear, networ
     network, weights = linear
     owner = checkpoint(network_of(0), algorithm="fgmix")
     anchors = [replace(owner, model=weights(seed), algorithm=owner.algorithm) for seed in range(3)]
-    surface = Surface.through(*anchors, task, network=network, points=2, progress=False)
+    surface = Surface.through(*anchors, task, network=network, where=Where(points=2), progress=False)
     assert "fgmix_train_loss" not in surface.panels
     assert any("FGMix train loss is left out" in note for note in surface.about["notes"])
 
@@ -243,7 +247,7 @@ def test_a_killed_measurement_resumes_to_the_same_surface(
 ) -> None:
     networks = [network_of(seed) for seed in range(3)]
     anchors = [checkpoint(networks[0]), checkpoint(networks[1]), checkpoint(networks[2], algorithm="fgmix")]
-    options = {"network": networks[0], "points": 3, "progress": False}
+    options = {"network": networks[0], "where": Where(points=3), "progress": False}
     whole = Surface.through(*anchors, task, **options)
 
     calls = 0
@@ -276,7 +280,7 @@ def test_a_killed_measurement_resumes_to_the_same_surface(
 
 def test_a_journal_of_other_inputs_is_not_used(task, linear, tmp_path: Path) -> None:
     network, weights = linear
-    options = {"network": network, "points": 2, "progress": False, "journal": tmp_path / "journal.jsonl"}
+    options = {"network": network, "where": Where(points=2), "progress": False, "journal": tmp_path / "journal.jsonl"}
     Surface.through(*(weights(seed) for seed in range(3)), task, **options)
     other = Surface.through(*(weights(seed) for seed in (0, 1, 3)), task, **options)
     del options["journal"]
@@ -288,8 +292,7 @@ def test_an_overflowed_loss_is_infinite_and_not_missing(task, linear, tmp_path: 
     anchors = [weights(0), weights(1), weights(2, scale=5e37)]
     options = {
         "network": network,
-        "points": 3,
-        "y_range": (0.0, 1e39),
+        "where": Where(points=3, y_range=(0.0, 1e39)),
         "progress": False,
         "journal": tmp_path / "journal.jsonl",
     }
@@ -306,7 +309,9 @@ def test_an_overflowed_loss_is_infinite_and_not_missing(task, linear, tmp_path: 
 def test_domainbeds_split_tests_on_the_targets_own_in_split(make, linear) -> None:
     network, weights = linear
     task = make(rule="domainbed")
-    surface = Surface.through(*(weights(seed) for seed in range(3)), task, network=network, points=2, progress=False)
+    surface = Surface.through(
+        *(weights(seed) for seed in range(3)), task, network=network, where=Where(points=2), progress=False
+    )
     inside = surface.panel("accuracy", domain="sketch", split="in").values
     np.testing.assert_allclose(surface.panel("test_accuracy").values, inside)
 
@@ -314,7 +319,7 @@ def test_domainbeds_split_tests_on_the_targets_own_in_split(make, linear) -> Non
 def test_the_grid_contains_anchors_and_states_the_angle(task, linear) -> None:
     network, weights = linear
     anchors = [weights(seed) for seed in range(3)]
-    surface = Surface.through(*anchors, task, network=network, points=5, margin=0.1, progress=False)
+    surface = Surface.through(*anchors, task, network=network, where=Where(points=5, margin=0.1), progress=False)
     for mark in surface.anchors:
         assert surface.x[0] < mark.x < surface.x[-1]
         assert surface.y[0] < mark.y < surface.y[-1]
@@ -330,7 +335,9 @@ def test_the_grid_contains_anchors_and_states_the_angle(task, linear) -> None:
 def test_a_range_that_leaves_an_anchor_out_is_noted(task, linear) -> None:
     network, weights = linear
     anchors = [weights(seed) for seed in range(3)]
-    surface = Surface.through(*anchors, task, network=network, points=2, x_range=(-0.1, 0.1), progress=False)
+    surface = Surface.through(
+        *anchors, task, network=network, where=Where(points=2, x_range=(-0.1, 0.1)), progress=False
+    )
     outside = [note for note in surface.about["notes"] if "outside the range" in note]
     assert [note.split()[0] for note in outside] == ["w2", "w3"]
 

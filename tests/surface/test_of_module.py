@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from landscape.errors import InputError
 from landscape.surface import Surface
+from landscape.surface.recipe import Where
 from landscape.surface.report import marks_table, report
 
 A = torch.diag(torch.tensor([0.5, 1.0, 2.0, 0.0, 4.0, 1.5], dtype=torch.float64))
@@ -46,7 +47,7 @@ def flat(named: dict[str, torch.Tensor]) -> np.ndarray:
 
 
 def of_module(*given: object, **options: object) -> Surface:
-    return Surface.of_module(*given, **{"progress": False, "points": 3, **options})
+    return Surface.of_module(*given, **{"progress": False, "where": Where(points=3), **options})
 
 
 def quadratic(**options: object) -> Surface:
@@ -102,7 +103,7 @@ class Counted:
 
 
 def test_a_quadratic_has_a_closed_form() -> None:
-    surface = quadratic(points=5, margin=0.5)
+    surface = quadratic(where=Where(points=5, margin=0.5))
     a, b, c = (flat(weights(seed)) for seed in (1, 2, 3))
     e1 = (b - a) / np.linalg.norm(b - a)
     e2 = (c - a) - (c - a) @ e1 * e1
@@ -179,7 +180,7 @@ def test_the_module_comes_back(trained, loader: DataLoader) -> None:
     surface = of_module(model, *states, loss=loss)
     assert_untouched(model, before)
     # Running statistics start anew at every point: the corner alone has the value that it has among others.
-    corner = of_module(model, *states, loss=loss, points=2)
+    corner = of_module(model, *states, loss=loss, where=Where(points=2))
     assert corner.panel("train_loss").values[-1, -1] == surface.panel("train_loss").values[-1, -1]
 
 
@@ -208,7 +209,7 @@ def test_a_journal_evaluates_nothing_twice(tmp_path: Path) -> None:
     again = Counted(Quadratic.loss)
     assert quadratic(loss=again, journal=journal).marks == expected.marks
     assert again.calls == 0
-    for changed in ({"key": "other data"}, {"margin": 0.3}):
+    for changed in ({"key": "other data"}, {"where": Where(points=3, margin=0.3)}):
         other = Counted(Quadratic.loss)
         quadratic(loss=other, journal=tmp_path / "own.jsonl", **changed)
         assert other.calls == whole.calls
@@ -264,7 +265,9 @@ def test_a_stored_surface_loads_unchanged(tmp_path: Path) -> None:
 
 
 def test_everything_downstream_works() -> None:
-    surface = quadratic(labels=("start", "left", "right"), x_range=(0.5, 2.0), y_range=(0.0, 9.0), key="w A w / 2")
+    surface = quadratic(
+        labels=("start", "left", "right"), where=Where(x_range=(0.5, 2.0), y_range=(0.0, 9.0)), key="w A w / 2"
+    )
     figure = surface.plot()
     (axes,) = figure.axes
     assert axes.get_title() == "loss"
@@ -320,7 +323,6 @@ def test_weights_that_do_not_fit(b: object, message: str) -> None:
         ({"loss": 3.0}, "the loss is a float; expected a function"),
         ({"loss": F.mse_loss, "loader": []}, "the loader is empty"),
         ({"labels": ("a", "b")}, "got 2 labels"),
-        ({"points": 1}, "expected at least 2 along each axis"),
     ],
 )
 def test_losses_that_cannot_be_used(options: dict[str, object], message: str) -> None:

@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import nn
 
+from landscape.compute import Compute
 from landscape.evaluation import Evaluator
 from landscape.surface import Plane, Surface, Trajectory
 from landscape.surface.__main__ import SurfaceOptions, command
@@ -19,6 +20,7 @@ from landscape.surface.grid import Grid
 from landscape.surface.measure import measure
 from landscape.surface.meter import Meter
 from landscape.surface.plan import Plan
+from landscape.surface.recipe import Where
 from landscape.surface.setting import Setting
 
 
@@ -26,8 +28,8 @@ def test_a_grid_that_is_not_square_in_shape_or_range_keeps_its_coordinates(task,
     """A non-square grid scrambles its coordinates."""
     network, weights = linear
     anchors = [weights(seed) for seed in range(3)]
-    options = {"network": network, "points": 4, "x_range": (-1.0, 2.0), "y_range": (0.0, 0.3), "progress": False}
-    surface = Surface.through(*anchors, task, precision="fp64", **options)
+    options = {"network": network, "where": Where(points=4, x_range=(-1.0, 2.0), y_range=(0.0, 0.3)), "progress": False}
+    surface = Surface.through(*anchors, task, compute=Compute(precision="fp64"), **options)
     evaluator = Evaluator(network, task.images.pixels, task.images.labels, precision="fp64")
     plane = Plane.through(*anchors)
     for i, y in enumerate(surface.y):
@@ -41,10 +43,12 @@ def test_a_grid_that_is_not_square_in_shape_or_range_keeps_its_coordinates(task,
 def test_a_grid_with_more_rows_than_columns_keeps_its_coordinates(task, linear) -> None:
     """The same, for a grid that is not square."""
     network, weights = linear
-    plan = Plan.of(Setting.through(*map(weights, range(3)), task, network=network), points=2, progress=False)
-    square = measure(plan, precision="fp64", progress=False)
+    plan = Plan.of(
+        Setting.through(*map(weights, range(3)), task, network=network), where=Where(points=2), progress=False
+    )
+    square = measure(plan, compute=Compute(precision="fp64"), progress=False)
     tall = Grid(plan.grid.x, np.linspace(plan.grid.y[0], plan.grid.y[1], 3))
-    surface = measure(replace(plan, grid=tall), precision="fp64", progress=False)
+    surface = measure(replace(plan, grid=tall), compute=Compute(precision="fp64"), progress=False)
     loss = surface.panel("train_loss")
     assert loss.shape == (3, 2)
     np.testing.assert_array_equal(loss.values[[0, 2]], square.panel("train_loss").values)
@@ -60,7 +64,7 @@ def test_a_cell_whose_true_value_is_zero_is_done(task, linear, tmp_path, monkeyp
     for each in anchors:  # class 0 of 3 wins by far: accuracy is 0 on images of the others
         each["linear.bias"] = each["linear.bias"] + torch.tensor([100.0, 0.0, 0.0])
     task.images.labels[:] = 1
-    options = {"network": network, "points": 3, "journal": tmp_path / "j.jsonl", "progress": False}
+    options = {"network": network, "where": Where(points=3), "journal": tmp_path / "j.jsonl", "progress": False}
     first = Surface.through(*anchors, task, **options)
     assert (first.panel("test_accuracy").values == 0).all()
     monkeypatch.setattr(Meter, "at", lambda *_: pytest.fail("recomputed"))
@@ -71,14 +75,16 @@ def test_a_range_that_starts_at_zero_is_a_range() -> None:
     """``--y=0:1:5`` is rejected."""
     arguments = ["a", "b", "c", "--y-range", "0", "1", "--points", "5"]
     parsed = command.parse(SurfaceOptions, prog="surface", description="", args=arguments)
-    assert parsed.y_range == (0.0, 1.0)
+    assert parsed.where.y_range == (0.0, 1.0)
 
 
 def test_what_is_no_number_does_not_become_the_mean(task, linear) -> None:
     """NaN becomes the mean of the other cells."""
     network, weights = linear
     anchors = [weights(0), weights(1), weights(2, scale=5e37)]
-    surface = Surface.through(*anchors, task, network=network, points=3, y_range=(0.0, 1e39), progress=False)
+    surface = Surface.through(
+        *anchors, task, network=network, where=Where(points=3, y_range=(0.0, 1e39)), progress=False
+    )
     loss = surface.panel("train_loss").values
     assert np.isinf(loss[-1]).all()
     assert np.isfinite(loss[0]).all()
@@ -90,10 +96,10 @@ def test_the_callers_model_stays_where_it_is(task, network_of) -> None:
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     pointers = [p.data_ptr() for p in network.parameters()]
     anchors = [{n: p.detach().clone() for n, p in network_of(seed).named_parameters()} for seed in range(3)]
-    Surface.through(*anchors, task, network=network, points=2, progress=False)
+    Surface.through(*anchors, task, network=network, where=Where(points=2), progress=False)
     network.featurizer.register_forward_hook(_fail)
     with pytest.raises(ZeroDivisionError):
-        Surface.through(*anchors, task, network=network, points=2, progress=False)
+        Surface.through(*anchors, task, network=network, where=Where(points=2), progress=False)
     assert network.training
     assert [p.data_ptr() for p in network.parameters()] == pointers
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
@@ -133,8 +139,8 @@ def test_loss_landscape_3d_gives_the_same_values(task, network_of, double) -> No
         *[{n: p.detach() for n, p in each.items()} for each in anchors],
         task,
         network=network,
-        points=3,
-        precision="fp64" if double else "fp32",
+        where=Where(points=3),
+        compute=Compute(precision="fp64" if double else "fp32"),
         progress=False,
     )
     plane = Plane.through(*[{n: p.detach() for n, p in each.items()} for each in anchors])

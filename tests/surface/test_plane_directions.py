@@ -14,12 +14,13 @@ from landscape.data import normalise
 from landscape.errors import InputError
 from landscape.evaluation import Evaluator
 from landscape.flatness.eigenvectors import Eigenvectors
-from landscape.flatness.sweep import Log
+from landscape.log import Log
 from landscape.surface import Surface
 from landscape.surface.__main__ import main
 from landscape.surface.directions import hessian_plane, pca_plane, random_plane
 from landscape.surface.draw import draw
 from landscape.surface.plan import Plan
+from landscape.surface.recipe import Recipe, Where
 from landscape.surface.setting import Setting
 from landscape.weights import dot, norm
 
@@ -78,7 +79,9 @@ def test_random_directions_have_the_filters_norms() -> None:
 def test_a_random_plane_needs_one_checkpoint_and_is_its_own_result(task, network_of) -> None:
     network = network_of(0)
     weights = {name: p.detach().clone() for name, p in network.named_parameters()}
-    surface = Surface.around(weights, task, directions="random", network=network, points=3, progress=False)
+    surface = Surface.around(
+        weights, task, recipe=Recipe(plane="random"), network=network, where=Where(points=3), progress=False
+    )
     assert len(surface.anchors) == 1
     middle = surface.panel("train_loss").values[1, 1]
     assert middle == pytest.approx(surface.anchors[0].true["train_loss"], rel=1e-6)
@@ -86,7 +89,9 @@ def test_a_random_plane_needs_one_checkpoint_and_is_its_own_result(task, network
     assert surface.about["plane"] == "random"
     assert "<table" in surface._repr_html_()
     with pytest.raises(InputError, match="lies in no run's folder"):
-        Surface.around(weights, task, directions="pca", network=network, points=3, progress=False)
+        Surface.around(
+            weights, task, recipe=Recipe(plane="pca"), network=network, where=Where(points=3), progress=False
+        )
 
 
 def dense_hessian(network, images: torch.Tensor, labels: torch.Tensor) -> np.ndarray:
@@ -155,7 +160,7 @@ def test_an_interrupted_hessian_surface_goes_on_with_the_same_eigenvectors(
 ) -> None:
     erm, _ = sorted(path.name for path in (in_workplace / "checkpoints").iterdir())
     setting = Setting.around(f"{erm}@4", progress=False)
-    options = {"directions": "hessian", "hessian_images": 9, "points": 3, "progress": False}
+    options = {"recipe": Recipe(plane="hessian", hessian_images=9), "where": Where(points=3), "progress": False}
     journal, kept = tmp_path / "s.journal.jsonl", tmp_path / "s.journal.eigenvectors.safetensors"
     add, measure = Log.add, Eigenvectors.measure
 
@@ -187,14 +192,16 @@ def test_an_interrupted_hessian_surface_goes_on_with_the_same_eigenvectors(
     kept.write_bytes(b"damaged")
     assert Plan.of(setting, keep=kept, **options).digest() != plan.digest()
     kept.write_bytes(content)
-    Plan.of(setting, keep=kept, **options | {"hessian_images": 12})  # of other inputs: found anew
+    Plan.of(
+        setting, keep=kept, **options | {"recipe": Recipe(plane="hessian", hessian_images=12)}
+    )  # of other inputs: found anew
     assert kept.read_bytes() != content
     kept.write_bytes(content)
 
     added = []
     monkeypatch.setattr(Log, "add", lambda self, key, **values: (added.append(key), add(self, key, **values)))
     draw(setting, out=tmp_path, name="s", formats=(), **options)
-    # Grid, anchor, the path's end with its projection and the trial's choice, of which four were kept.
+    # Grid, anchor, the path's end with its projection and the timing's choice, of which four were kept.
     assert len(added) == 9 + 1 + 2 + 1 - 4
     assert not journal.exists()
     assert not kept.exists()
@@ -204,7 +211,7 @@ def test_too_few_images_for_the_hessian_are_called_by_their_flag(in_workplace: P
     erm, _ = sorted(path.name for path in (in_workplace / "checkpoints").iterdir())
     setting = Setting.around(f"{erm}@4", progress=False)
     with pytest.raises(InputError, match="--hessian-images is 0"):
-        Plan.of(setting, directions="hessian", hessian_images=0, progress=False)
+        Plan.of(setting, recipe=Recipe(plane="hessian", hessian_images=0), progress=False)
 
 
 def test_a_hessian_without_a_basin_is_refused() -> None:

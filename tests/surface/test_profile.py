@@ -6,17 +6,21 @@ import torch
 import torch.nn.functional as F
 from matplotlib.figure import Figure
 
+from landscape.compute import Compute
 from landscape.errors import InputError
 from landscape.opened import Opened
 from landscape.surface import Profile
 from landscape.surface.line import Line
 from landscape.surface.meter import Meter
+from landscape.surface.recipe import Where
 
 
 def test_the_line_equals_cross_entropy_by_hand(task, linear, tmp_path) -> None:
     network, weights = linear
     a, b = weights(0), weights(1)
-    profile = Profile.between(a, b, task, network=network, points=7, precision="fp64", progress=False)
+    profile = Profile.between(
+        a, b, task, network=network, where=Where(points=7), compute=Compute(precision="fp64"), progress=False
+    )
     assert {0.0, 1.0} <= set(profile.t.tolist())
     assert (profile.t[0], profile.t[-1]) == (-0.25, 1.25)
     inputs = ((torch.from_numpy(task.images.pixels).double() / 255 - 0.5) / 0.25).flatten(1)
@@ -53,7 +57,7 @@ def test_running_statistics_are_interpolated_and_the_ends_are_exact(task, networ
 
     networks = [network_of(seed, batch_norm=True) for seed in range(2)]
     ends = [Checkpoint(model={n: t.clone() for n, t in network.state_dict().items()}) for network in networks]
-    profile = Profile.between(*ends, task, network=networks[0], points=3, beyond=0.0, progress=False)
+    profile = Profile.between(*ends, task, network=networks[0], where=Where(points=3, margin=0.0), progress=False)
     for value, network in zip(profile.values["train_loss"][[0, -1]], networks, strict=True):
         direct = Evaluator(network, task.images.pixels, task.images.labels, fold=False).at()
         expected = direct.loss[task.source_rows("in")].mean()
@@ -65,25 +69,25 @@ def test_an_end_that_rounding_misses_is_there_once(task, linear) -> None:
     network, weights = linear
     opened = Opened.open([weights(0), weights(1)], task, network=network, progress=False)
     for beyond, points in ((0.2, 15), (0.1, 13), (0.3, 17), (0.25, 25), (0.7, 25)):
-        t = Line.of(opened, points=points, beyond=beyond).t
+        t = Line.of(opened, where=Where(points=points, margin=beyond)).t
         assert np.diff(t).min() > 1e-3
         assert {0.0, 1.0} <= set(t.tolist())
         assert len(t) - points in (0, 1, 2)
-    assert len(Line.of(opened, points=15, beyond=0.2).t) == 15  # of which rounding would make more
+    assert len(Line.of(opened, where=Where(points=15, margin=0.2)).t) == 15  # of which rounding would make more
 
 
 def test_mistakes(task, linear) -> None:
     network, weights = linear
     with pytest.raises(InputError, match="identical weights"):
         Profile.between(weights(0), weights(0), task, network=network, progress=False)
-    with pytest.raises(InputError, match="got 1 points"):
-        Profile.between(weights(0), weights(1), task, network=network, points=1, progress=False)
+    with pytest.raises(InputError, match="--points is 1; expected at least 2"):
+        Profile.between(weights(0), weights(1), task, network=network, where=Where(points=1), progress=False)
 
 
 def test_a_killed_line_resumes_to_the_same_profile(task, network_of, tmp_path, monkeypatch) -> None:
     networks = [network_of(seed) for seed in range(2)]
     ends = [{name: p.detach().clone() for name, p in network.named_parameters()} for network in networks]
-    options = {"network": networks[0], "points": 5, "progress": False}
+    options = {"network": networks[0], "where": Where(points=5), "progress": False}
     whole = Profile.between(*ends, task, **options)
     original, calls = Meter.at, 0
 

@@ -7,6 +7,7 @@ import pytest
 
 from landscape.errors import InputError
 from landscape.surface import Surface
+from landscape.surface.recipe import Recipe, Where
 from landscape.surface.refine import refine
 
 
@@ -75,9 +76,9 @@ def test_a_tolerance_that_makes_no_sense_is_refused() -> None:
 def test_an_adaptive_surface_equals_the_full_one_where_it_was_measured(task, linear, tmp_path) -> None:
     network, weights = linear
     anchors = [weights(seed) for seed in range(3)]
-    options = {"network": network, "points": 17, "progress": False}
+    options = {"network": network, "where": Where(points=17), "progress": False}
     whole = Surface.through(*anchors, task, **options)
-    found = Surface.through(*anchors, task, adaptive=0.1, **options)
+    found = Surface.through(*anchors, task, recipe=Recipe(adaptive=0.1), **options)
     measured = found.measured
     assert 25 <= measured.sum() < measured.size
     assert found.about["adaptive"]["measured"] == measured.sum()

@@ -5,6 +5,7 @@ import pytest
 
 from landscape.errors import InputError
 from landscape.surface import Surface
+from landscape.surface.recipe import Recipe, Where
 from landscape.surface.sampling import Sample, stratum_masks
 
 
@@ -55,9 +56,9 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says(big) -> None:
 def test_a_sampled_surface_is_near_the_whole_one(big, linear) -> None:
     network, weights = linear
     anchors = [weights(seed) for seed in range(3)]
-    options = {"network": network, "points": 3, "progress": False}
+    options = {"network": network, "where": Where(points=3), "progress": False}
     whole = Surface.through(*anchors, big, **options)
-    part = Surface.through(*anchors, big, subset=120, **options)
+    part = Surface.through(*anchors, big, recipe=Recipe(subset=120), **options)
     assert part.about["n"]["evaluated"] < part.about["n"]["images"] == len(big.images)
     for name in ("train_loss", "test_loss", "test_accuracy", "test_balanced_accuracy"):
         half = part.half_width(name).values
@@ -68,7 +69,7 @@ def test_a_sampled_surface_is_near_the_whole_one(big, linear) -> None:
     with pytest.raises(InputError, match="no intervals: it is over all images"):
         whole.half_width("train_loss")
     # A sample as large as the data is the data.
-    same = Surface.through(*anchors, big, subset=10**6, **options)
+    same = Surface.through(*anchors, big, recipe=Recipe(subset=10**6), **options)
     np.testing.assert_allclose(same.panel("test_loss").values, whole.panel("test_loss").values, rtol=1e-12)
     per_domain = [surface.panel("loss", domain="photo", split="in").values for surface in (same, whole)]
     np.testing.assert_allclose(*per_domain, rtol=1e-12)
@@ -77,4 +78,4 @@ def test_a_sampled_surface_is_near_the_whole_one(big, linear) -> None:
 def test_an_impossible_sample_is_refused(big, linear) -> None:
     network, weights = linear
     with pytest.raises(InputError, match="--subset is 0"):
-        Surface.through(*(weights(s) for s in range(3)), big, network=network, subset=0, progress=False)
+        Surface.through(*(weights(s) for s in range(3)), big, network=network, recipe=Recipe(subset=0), progress=False)

@@ -12,6 +12,7 @@ from landscape.checkpoint import Checkpoint
 from landscape.config import RunConfig
 from landscape.errors import InputError
 from landscape.surface.plan import Plan
+from landscape.surface.recipe import Where
 from landscape.surface.setting import Setting
 from landscape.training import Run
 
@@ -47,7 +48,7 @@ def test_everything_comes_from_the_metadata(in_workplace: Path) -> None:
 
 
 def test_the_plan_marks_the_raw_ends_only(in_workplace: Path) -> None:
-    plan = Plan.of(open_(*references(in_workplace)), points=3, progress=False)
+    plan = Plan.of(open_(*references(in_workplace)), where=Where(points=3), progress=False)
     assert [(end.trajectory.label, end.trajectory.kind) for end in plan.ends] == [("ERM", "raw"), ("FGMix", "raw")]
     assert plan.evaluations == 9 + 3 + 2 * 2
     # An SWA path ends on its anchor.
@@ -154,7 +155,7 @@ def test_bare_state_dicts_need_the_flags(in_workplace: Path, tmp_path: Path) -> 
     with pytest.raises(InputError, match="is a bare state dict"):
         open_(references(in_workplace)[0], files[1], files[2])
     setting = open_(*files, network="small_cnn", data="images", target="sketch", image_size=32)
-    plan = Plan.of(setting, points=2, progress=False)
+    plan = Plan.of(setting, where=Where(points=2), progress=False)
     assert setting.paths == ()
     assert plan.evaluations == 4 + 3
     assert sum("lies in no run's folder" in note for note in setting.notes) == 2
@@ -164,7 +165,7 @@ def test_bare_state_dicts_need_the_flags(in_workplace: Path, tmp_path: Path) -> 
 def test_prefixes_are_stripped_with_a_note(in_workplace: Path, tmp_path: Path, prefix: str) -> None:
     files = bare(in_workplace, tmp_path, prefix)
     setting = open_(*files, network="small_cnn", data="images", target="sketch", image_size=32)
-    Plan.of(setting, points=2, progress=False)
+    Plan.of(setting, where=Where(points=2), progress=False)
     assert any("stripped the prefix" in note for note in setting.notes)
 
 
@@ -186,7 +187,7 @@ def test_a_stranger_never_chooses_what_is_imported(in_workplace: Path, tmp_path:
     )
     setting = open_(*strange, network="own_module:net")
     assert setting.model == "own_module:net"
-    Plan.of(setting, points=2, progress=False)
+    Plan.of(setting, where=Where(points=2), progress=False)
 
 
 def test_a_pickled_file_is_refused(in_workplace: Path, tmp_path: Path) -> None:

@@ -17,11 +17,13 @@ from conftest import linear_weights, make_task
 from ray.cluster_utils import Cluster
 from torch import nn
 
+from landscape.compute import Compute
 from landscape.errors import InputError
-from landscape.flatness.sweep import Log
+from landscape.log import Log
 from landscape.storage import Journal
 from landscape.surface import Surface
 from landscape.surface.distributed import start
+from landscape.surface.recipe import Where
 
 # As few processes as Ray can do with: a node has to start within RAY_raylet_start_wait_time_s.
 NODE = {"num_cpus": 1, "object_store_memory": 100 * 2**20, "include_log_monitor": False}
@@ -65,9 +67,10 @@ def main(folder: Path) -> None:
     anchors, task = [linear_weights(seed) for seed in range(3)], make_task()
     journal, add, said = folder / "journal.jsonl", Log.add, {}
 
-    def surface(name, *, points=6, wrong_elsewhere=False, **options):
+    def surface(name, *, points=6, wrong_elsewhere=False, workers="none", **options):
         network = Slow(folder / name, wrong_elsewhere=wrong_elsewhere)
-        return Surface.through(*anchors, task, network=network, points=points, progress=False, **options)
+        where, how = Where(points=points), Compute(workers=workers)
+        return Surface.through(*anchors, task, network=network, where=where, compute=how, progress=False, **options)
 
     def processes(name) -> list[str]:
         return [line.split()[0] for line in (folder / name).read_text().splitlines()]
@@ -106,7 +109,7 @@ def main(folder: Path) -> None:
         Log.add = deadly
         shared = surface("continued", workers="ray", journal=journal)
         said["equal"] = shared.values.identical(whole.values) and shared.marks == whole.marks
-        # What is left of grid, anchors and the trial's choice, in batches of 64 images.
+        # What is left of grid, anchors and the timing's choice, in batches of 64 images.
         said["needed"] = (6 * 6 + 3 + 1 - 12) * math.ceil(len(task.images) / 64)
         said["passes"] = len(processes("continued"))
         said["by_victim"] = nodes("continued").count(victim.node_id)

@@ -23,13 +23,14 @@ def make(study: Study) -> Product:
     gradients of two halves of one domain's images.
     """
     from landscape.surface.domain_gradients import conflict_map
+    from landscape.surface.recipe import Where
 
     target, seed = main_key(study)
     surface = surface_of(study, target, seed)
     found = conflict_map(
         setting_of(study, target, seed),
         out=study.results,
-        points=study.scale.conflict_points,
+        where=Where(points=study.scale.conflict_points),
         images=study.scale.conflict_images,
         device=study.device,
         progress=study.progress,

@@ -23,6 +23,7 @@ def make(study: Study) -> Product:
     """
     from landscape.flatness.curvature import CurvaturePlan
     from landscape.flatness.draw_curvature import draw_path
+    from landscape.flatness.recipe import CurvatureRecipe
     from landscape.opened import Opened
 
     target, seed = main_key(study)
@@ -34,16 +35,16 @@ def make(study: Study) -> Product:
         network=study.base.model,
         progress=study.progress,
     )
-    plan = CurvaturePlan.of(
-        opened,
-        scopes=("full",),
+    recipe = CurvatureRecipe(
+        scope=("full",),
         images=study.scale.curvature_images,
         top=1,
         density=False,
-        steps=steps,
+        at_steps=tuple(steps),
         # The eigenvalue's error goes with the square of this; what is left of it is measured and said.
         tolerance=1e-2,
     )
+    plan = CurvaturePlan.of(opened, recipe)
     path, _ = draw_path(plan, out=study.results, formats=(), device=study.device, progress=study.progress)
     flatness = flatness_of(study, target, seed, gammas_of(study))
     first = path.points[0].curvature

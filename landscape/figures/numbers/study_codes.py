@@ -27,11 +27,13 @@ def mixed_codes_of(study: Study, target: str, seed: int) -> "Embedding":
     Raises:
         InputError: FGMix has no finished run for that target and seed.
     """
+    from landscape.compute import Compute
     from landscape.embedding.draw import draw
     from landscape.embedding.estimate import at_least_exact
 
     opened = _open(study, ("fgmix",), target, seed)
-    embeddings, _ = draw(opened, out=study.results, formats=(), device=study.device, progress=study.progress)
+    how = Compute(study.device)
+    embeddings, _ = draw(opened, compute=how, out=study.results, formats=(), progress=study.progress)
     return replace(embeddings[0], coverage=at_least_exact(embeddings[0].coverage))
 
 
@@ -41,10 +43,12 @@ def codes_of_models(study: Study, target: str, seed: int) -> "list[Embedding]":
     Raises:
         InputError: ERM or FGMix has no finished run for that target and seed.
     """
+    from landscape.compute import Compute
     from landscape.embedding.draw import draw
 
     opened = _open(study, ("erm", "fgmix"), target, seed)
-    embeddings, _ = draw(opened, out=study.results, formats=(), device=study.device, progress=study.progress)
+    how = Compute(study.device)
+    embeddings, _ = draw(opened, compute=how, out=study.results, formats=(), progress=study.progress)
     return embeddings
 
 
@@ -54,21 +58,19 @@ def association_of(study: Study, target: str, seed: int) -> "Association":
     Raises:
         InputError: FGMix has no finished run for that target and seed.
     """
+    from landscape.compute import Compute
     from landscape.correlation.draw import draw
-    from landscape.correlation.identifiability import FEWEST_UNTRAINED
     from landscape.correlation.plan import Plan
+    from landscape.correlation.recipe import FEWEST_UNTRAINED, Recipe
     from landscape.correlation.setting import Setting
 
     run = study.need(("fgmix",), target, seed)["fgmix"]
     # The score learned from the gradients of the raw iterates.
     setting = Setting.at(run.find(), study.task(target, seed), network=study.base.model, progress=study.progress)
-    plan = Plan.of(
-        setting,
-        pairs=study.scale.pairs,
-        groups=study.scale.pairs,
-        untrained=max(study.scale.untrained, FEWEST_UNTRAINED),
-    )
-    association, _ = draw(plan, out=study.results, formats=(), device=study.device, progress=study.progress)
+    pairs, untrained = study.scale.pairs, max(study.scale.untrained, FEWEST_UNTRAINED)
+    plan = Plan.of(setting, Recipe(pairs=pairs, groups=pairs, null=untrained))
+    how = Compute(study.device)
+    association, _ = draw(plan, how, out=study.results, formats=(), progress=study.progress)
     return association
 
 

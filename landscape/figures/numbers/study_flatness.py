@@ -59,7 +59,9 @@ def pilot_of(study: Study) -> Key:
 
 def measured(study: Study, run: "Run", groups: "Run", gammas: tuple[float, ...] | None) -> "Flatness":
     """The curve of a run's last raw iterate, with mixup codes frozen at the run `groups`; without gammas a pilot's."""
+    from landscape.compute import Compute
     from landscape.flatness.draw import draw
+    from landscape.flatness.recipe import Recipe
     from landscape.flatness.setting import Setting
 
     scale, config = study.scale, run.config
@@ -73,13 +75,10 @@ def measured(study: Study, run: "Run", groups: "Run", gammas: tuple[float, ...] 
     )
     flatness, _ = draw(
         setting,
+        Recipe(gammas, scope=("full",), directions=scale.directions, steps=scale.gammas),
+        Compute(study.device),
         out=study.results,
         formats=(),
-        scopes=("full",),
-        gammas=gammas,
-        directions=scale.directions,
-        steps=scale.gammas,
-        device=study.device,
         progress=study.progress,
     )
     return flatness

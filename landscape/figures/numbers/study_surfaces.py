@@ -30,14 +30,16 @@ def surface_of(study: Study, target: str, seed: int) -> "Surface":
     Raises:
         InputError: ERM or FGMix has no finished run for that target and seed.
     """
+    from landscape.compute import Compute
     from landscape.surface.draw import draw
+    from landscape.surface.recipe import Where
 
     surface, _ = draw(
         setting_of(study, target, seed),
+        Where(points=study.scale.points),
+        compute=Compute(study.device),
         out=study.results,
         formats=(),
-        points=study.scale.points,
-        device=study.device,
         progress=study.progress,
     )
     return surface

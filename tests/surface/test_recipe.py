@@ -1,4 +1,4 @@
-"""Mixture modes, recomputed batch norm, kept features, and the trial's choice, each against an independent path."""
+"""Mixture modes, recomputed batch norm, kept features, and the timing's choice, each against an independent path."""
 
 import copy
 from dataclasses import replace
@@ -10,21 +10,21 @@ from torch import nn
 from torch.optim.swa_utils import update_bn
 
 from landscape.checkpoint import Checkpoint
+from landscape.compute import Compute
 from landscape.config import MixupConfig, RunConfig
 from landscape.data import normalise
 from landscape.errors import InputError
-from landscape.evaluation import Evaluator
-from landscape.evaluation import trial as trials
+from landscape.evaluation import Evaluator, timing
 from landscape.evaluation.features import FrozenFeatures
-from landscape.evaluation.trial import Choice, choose, precision_cost
+from landscape.evaluation.timing import Choice, choose, precision_cost
 from landscape.fgmix import VARIANTS, WeightPolicy
 from landscape.mixture import Mixture
 from landscape.storage import Journal
 from landscape.surface import Surface
 from landscape.surface.measure import measure
 from landscape.surface.meter import Meter
-from landscape.surface.options import Options
 from landscape.surface.plan import Plan
+from landscape.surface.recipe import Recipe, Where
 from landscape.surface.setting import Setting
 
 
@@ -57,8 +57,8 @@ def setting(task, network_of) -> Setting:
 def test_each_mixture_mode_keeps_fixed_what_it_says(setting, task) -> None:
     losses, plans = {}, {}
     for mode in ("fixed_weights", "recompute", "fixed_codes"):
-        plans[mode] = Plan.of(setting, points=2, options=Options(mixture=mode), progress=False)
-        surface = measure(plans[mode], precision="fp64", progress=False)
+        plans[mode] = Plan.of(setting, where=Where(points=2), recipe=Recipe(mixture=mode), progress=False)
+        surface = measure(plans[mode], compute=Compute(precision="fp64"), progress=False)
         losses[mode] = surface.panel("mixup_loss").values
         # All agree where the policy was trained.
         policy_at = surface.anchors[2].true["mixup_loss"]
@@ -84,7 +84,7 @@ def test_each_mixture_mode_keeps_fixed_what_it_says(setting, task) -> None:
 def test_recomputed_batch_norm_equals_pytorchs_at_every_point(task, network_of) -> None:
     networks = [network_of(seed, batch_norm=True) for seed in range(3)]
     setting = Setting.through(*map(checkpoint, networks), task, network=networks[0])
-    plan = Plan.of(setting, points=2, options=Options(batch_norm="recomputed"), progress=False)
+    plan = Plan.of(setting, where=Where(points=2), recipe=Recipe(batch_norm="recomputed"), progress=False)
     surface = measure(plan, progress=False)
     assert not any("interpolated" in note for note in surface.about["notes"])
     images, rows = task.images, task.source_rows("in")
@@ -95,12 +95,12 @@ def test_recomputed_batch_norm_equals_pytorchs_at_every_point(task, network_of) 
     update_bn([normalise(images.pixels[rows], moved.mean, moved.std)], featurizer)
     direct = Evaluator(moved, images.pixels, images.labels, fold=False).at()
     assert surface.panel("train_loss").values[0, 1] == pytest.approx(direct.loss[rows].mean(), rel=1e-5)
-    frozen = measure(replace(plan, options=Options()), progress=False)
+    frozen = measure(replace(plan, recipe=Recipe()), progress=False)
     assert frozen.panel("train_loss").values[0, 1] != pytest.approx(direct.loss[rows].mean(), rel=1e-3)
 
 
 def test_batch_norm_that_is_not_there_cannot_be_recomputed(setting) -> None:
-    plan = Plan.of(setting, points=2, options=Options(batch_norm="recomputed"), progress=False)
+    plan = Plan.of(setting, where=Where(points=2), recipe=Recipe(batch_norm="recomputed"), progress=False)
     with pytest.raises(InputError, match="no batch norm with running statistics"):
         measure(plan, progress=False)
 
@@ -112,7 +112,7 @@ def test_a_surface_over_the_classifier_alone_equals_the_ordinary_one(task, netwo
         own = copy.deepcopy(network)
         own.classifier.load_state_dict(network_of(seed + 5).classifier.state_dict())
         anchors.append(checkpoint(own, algorithm="fgmix"))
-    options = {"network": network, "points": 4, "progress": False}
+    options = {"network": network, "where": Where(points=4), "progress": False}
     surface = Surface.through(*anchors, task, **options)
     assert surface.about["evaluation"]["features_kept"]
     monkeypatch.setattr("landscape.surface.measure.FrozenFeatures.fits", lambda directions: False)
@@ -136,7 +136,7 @@ def test_a_resumed_surface_over_the_classifier_is_the_same_to_the_last_bit(
         network=network_of(0),
         progress=False,
     )
-    plan, journal = Plan.of(setting, points=4, progress=False), tmp_path / "journal.jsonl"
+    plan, journal = Plan.of(setting, where=Where(points=4), progress=False), tmp_path / "journal.jsonl"
     # Three points a product.
     monkeypatch.setattr("landscape.evaluation.features._BUDGET", 3 * len(task.images) * 3)
     shapes: list[int] = []
@@ -168,8 +168,8 @@ def test_a_resumed_surface_over_the_classifier_is_the_same_to_the_last_bit(
     assert shapes == [3] * 4 + [1]  # the block that was begun is computed whole
 
 
-def test_what_a_trial_chose_holds_after_an_interruption(setting, tmp_path, monkeypatch) -> None:
-    plan, journal = Plan.of(setting, points=2, progress=False), tmp_path / "journal.jsonl"
+def test_what_a_timing_chose_holds_after_an_interruption(setting, tmp_path, monkeypatch) -> None:
+    plan, journal = Plan.of(setting, where=Where(points=2), progress=False), tmp_path / "journal.jsonl"
     monkeypatch.setattr("landscape.surface.choosing.choose", lambda *_, **__: Choice("fp32", 5, False, 1.0, ("why",)))
     first = measure(plan, journal=journal, progress=False)
     monkeypatch.setattr("landscape.surface.choosing.choose", lambda *_, **__: pytest.fail("chosen again"))
@@ -183,7 +183,7 @@ def test_what_a_trial_chose_holds_after_an_interruption(setting, tmp_path, monke
 def test_memory_that_runs_out_is_noted_and_survived(task, linear, monkeypatch) -> None:
     network, weights = linear
     anchors = [weights(seed) for seed in range(3)]
-    options = {"network": network, "points": 2, "progress": False}
+    options = {"network": network, "where": Where(points=2), "progress": False}
     whole = Surface.through(*anchors, task, **options)
     original = Evaluator._batch
 
@@ -197,7 +197,7 @@ def test_memory_that_runs_out_is_noted_and_survived(task, linear, monkeypatch) -
         return original(self, start, stop)
 
     monkeypatch.setattr(Evaluator, "_batch", hungry)
-    for after in (0, 10):  # in the trial, and later
+    for after in (0, 10):  # in the timing, and later
         calls = 0
         small = Surface.through(*anchors, task, **options)
         np.testing.assert_allclose(small.panel("train_loss").values, whole.panel("train_loss").values, rtol=1e-6)
@@ -206,7 +206,7 @@ def test_memory_that_runs_out_is_noted_and_survived(task, linear, monkeypatch) -
 
 
 def test_a_note_on_memory_survives_an_interruption(setting, tmp_path, monkeypatch) -> None:
-    plan, journal = Plan.of(setting, points=2, progress=False), tmp_path / "journal.jsonl"
+    plan, journal = Plan.of(setting, where=Where(points=2), progress=False), tmp_path / "journal.jsonl"
     original, after = Evaluator.at, iter(range(100))
 
     def full_at_first(self, *args, **options):
@@ -240,7 +240,7 @@ def test_short_work_is_not_tried_and_long_work_says_what_was(task, network_of, m
     assert (short.batch_size, short.compiled, short.reasons) == (64, False, ())
     assert short.seconds > 0
     clock = {16: 0.48, 32: 1.0, 64: 0.5, 128: 2.0}  # 4 % less may be a neighbour's doing
-    monkeypatch.setattr(trials, "_timed", lambda evaluator, codes=False: clock[evaluator.batch_size])
+    monkeypatch.setattr(timing, "_timed", lambda evaluator, codes=False: clock[evaluator.batch_size])
     monkeypatch.setattr(Evaluator, "can_compile", property(lambda self: False))
     long = choose(build, count=count, passes=1000)
     assert long.batch_size == 64
@@ -268,13 +268,13 @@ def test_short_work_is_not_tried_and_long_work_says_what_was(task, network_of, m
     monkeypatch.setattr("landscape.evaluation.evaluator._batch_size", lambda device, side: 64)
     # Two batches are looked at, however few images are enough otherwise.
     made.clear()
-    monkeypatch.setattr(trials, "IMAGES", 40)
+    monkeypatch.setattr(timing, "IMAGES", 40)
     choose(noted, count=count, passes=1000)
     assert max(made) == count < 128
     # What was asked for is not tried.
     assert not any("batch size" in why for why in choose(build, count=count, passes=1000, batch_size=32).reasons)
     # A network that is faster in the other layout gets it.
-    monkeypatch.setattr(trials, "_timed", lambda evaluator, codes=False: 0.5 if evaluator._channels_last else 0.4)
+    monkeypatch.setattr(timing, "_timed", lambda evaluator, codes=False: 0.5 if evaluator._channels_last else 0.4)
     other = choose(build, count=count, passes=1000, batch_size=32)
     assert not other.channels_last
     assert other.seconds == pytest.approx(0.4 * count / 64, rel=1e-6)  # a pass over 64 images takes 0.4 s
@@ -284,8 +284,8 @@ def test_short_work_is_not_tried_and_long_work_says_what_was(task, network_of, m
 def test_compiling_is_chosen_when_it_pays(task, network_of, monkeypatch, compiled_time, expected) -> None:
     monkeypatch.setattr(Evaluator, "can_compile", property(lambda self: True))
     monkeypatch.setattr(torch, "compile", lambda function, **options: function)
-    monkeypatch.setattr(trials, "_timed", lambda evaluator, codes=False: compiled_time if evaluator.compiled else 0.5)
-    monkeypatch.setattr(trials.time, "perf_counter", iter(range(0, 10_000, 30)).__next__)
+    monkeypatch.setattr(timing, "_timed", lambda evaluator, codes=False: compiled_time if evaluator.compiled else 0.5)
+    monkeypatch.setattr(timing.time, "perf_counter", iter(range(0, 10_000, 30)).__next__)
     choice = choose(builder(network_of(0), task), count=len(task.images), passes=1000, batch_size=64)
     assert choice.compiled is expected
     assert "30 s to compile" in choice.reasons[-1]
@@ -307,7 +307,9 @@ def test_the_cost_of_a_precision_is_the_largest_difference(task, network_of) -> 
 
 
 def test_bf16_prints_what_it_costs(setting) -> None:
-    surface = measure(Plan.of(setting, points=2, progress=False), precision="bf16", progress=False)
+    surface = measure(
+        Plan.of(setting, Where(points=2), progress=False), compute=Compute(precision="bf16"), progress=False
+    )
     assert any(note.startswith("bf16: on a sample of images, at the anchors") for note in surface.about["notes"])
     assert surface.about["precision"] == "bf16"
 
@@ -323,12 +325,14 @@ def test_bf16_prints_what_it_costs(setting) -> None:
 )
 def test_options_that_make_no_sense(options, message) -> None:
     with pytest.raises(InputError, match=message):
-        Options(**options)
+        Recipe(**options)
 
 
 def test_only_what_changes_values_is_part_of_the_result(setting) -> None:
-    assert Options().words() == ()
-    assert Options(subset=10).words() == ("subset=10",)
-    plain = Plan.of(setting, points=2, progress=False)
-    assert plain.digest() == Plan.of(setting, points=2, options=Options(), progress=False).digest()
-    assert plain.digest() != Plan.of(setting, points=2, options=Options(adaptive=0.1), progress=False).digest()
+    assert Recipe().words() == ()
+    assert Recipe(subset=10).words() == ("subset=10",)
+    plain = Plan.of(setting, where=Where(points=2), progress=False)
+    assert plain.digest() == Plan.of(setting, where=Where(points=2), recipe=Recipe(), progress=False).digest()
+    assert (
+        plain.digest() != Plan.of(setting, where=Where(points=2), recipe=Recipe(adaptive=0.1), progress=False).digest()
+    )

@@ -1,33 +1,44 @@
-"""A short timed trial that decides how a network is evaluated: precision, layout, batch size, compiled or not."""
+"""A short timing that decides how a network is evaluated: precision, layout, batch size, compiled or not."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Protocol, cast
 
 import numpy as np
 from torch import Tensor
 
-from landscape.evaluation.evaluator import Evaluator, Precision
-from landscape.hardware import ComputePrecision, Trial, resolve_device, resolve_precision
-
-Compile = Literal["auto", "on", "off"]
-PrecisionOption = Literal["auto", "fp32", "bf16", "tf32", "fp64"]
-Build = Callable[..., Evaluator]
-"""Makes an evaluator from ``rows``, ``precision``, ``batch_size``, ``compiled``, ``channels_last``."""
+from landscape.compute import Compile, Precision
+from landscape.evaluation.evaluator import Evaluator
+from landscape.hardware import ComputePrecision, Timer, resolve_device, resolve_precision
 
 IMAGES = 192
-"""Images that a trial looks at, or two batches if these are more."""
+"""Images that a timing looks at, or two batches if these are more."""
 _FIRST = 32
 """Images that tell how long the work is going to take."""
 _PASS = 1.0
-"""Seconds that one of a trial's some thirty passes may take; with slow networks they see fewer images."""
-_WORTH_A_TRIAL = 20.0
+"""Seconds that one of a timing's some thirty passes may take; with slow networks they see fewer images."""
+_WORTH_TIMING = 20.0
 """Seconds of work from which trying batch sizes pays."""
 _COMPILATION = 40.0
-"""Seconds that compiling takes, cold, twice: for the trial and for the work."""
+"""Seconds that compiling takes, cold, twice: for the timing and for the work."""
 _COMPILED_GAIN = 1.5
 """The most that compiling may be hoped to win."""
+
+
+class Build(Protocol):
+    """Makes an evaluator of some images; rows count within those that it is for."""
+
+    def __call__(
+        self,
+        *,
+        rows: np.ndarray | None = None,
+        precision: Precision = "fp32",
+        batch_size: int | None = None,
+        compiled: bool = False,
+        channels_last: bool = True,
+    ) -> Evaluator:
+        """An evaluator; the options are those of :class:`~landscape.evaluation.Evaluator`."""
 
 
 @dataclass(frozen=True)
@@ -51,19 +62,35 @@ class Choice:
     reasons: tuple[str, ...] = ()
     channels_last: bool = True
 
+    def build(self, build: Build) -> Evaluator:
+        """The evaluator that was chosen."""
+        return build(
+            precision=self.precision,
+            batch_size=self.batch_size,
+            compiled=self.compiled,
+            channels_last=self.channels_last,
+        )
+
+
+def seconds_of(work: Callable[[], object]) -> float:
+    """Seconds that some work takes, the faster of two times: the first one warms up."""
+    seconds = []
+    for _ in range(2):
+        began = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - began)
+    return min(seconds)
+
 
 def sample(count: int, images: int = IMAGES) -> np.ndarray:
-    """Rows of a trial, spread over all `count` images."""
+    """Rows of a timing, spread over all `count` images."""
     return np.unique(np.linspace(0, count - 1, min(count, images)).astype(int))
 
 
-def choose_precision(
-    precision: PrecisionOption, build: Build, *, count: int, device: str, key: str
-) -> tuple[Precision, str]:
-    """What a precision comes to; ``auto`` asks :func:`landscape.hardware.resolve_precision` with a forward pass.
+def choose_precision(build: Build, *, count: int, device: str, key: str) -> tuple[Precision, str]:
+    """What ``auto`` comes to: asks :func:`landscape.hardware.resolve_precision` with a forward pass.
 
     Args:
-        precision: as asked for.
         build: makes an evaluator.
         count: images there are.
         device: where to compute.
@@ -72,8 +99,6 @@ def choose_precision(
     Returns:
         The precision, and why.
     """
-    if precision != "auto":
-        return precision, "asked for"
     made: dict[str, Evaluator] = {}
 
     def seconds(name: ComputePrecision) -> float:
@@ -81,7 +106,7 @@ def choose_precision(
             made[name] = build(rows=sample(count), precision=name)
         return _timed(made[name])
 
-    choice = resolve_precision("auto", resolve_device(device), cast(Trial, seconds), key=f"evaluation {key}")
+    choice = resolve_precision("auto", resolve_device(device), cast(Timer, seconds), key=f"evaluation {key}")
     return choice.precision, choice.reason
 
 
@@ -111,7 +136,7 @@ def choose(
     each = min(_timed(plain, codes) for _ in range(2)) / len(rows)
     reasons = [note for note in plain.notes if "memory" in note]
     layout = True
-    if each * count * passes > _WORTH_A_TRIAL:
+    if each * count * passes > _WORTH_TIMING:
         # Two batches at least: a part of one says nothing of an accelerator, where a batch is thousands of images.
         rows = sample(count, int(max(min(_PASS / each, IMAGES), 2 * plain.batch_size)))
         size = plain.batch_size if reasons else batch_size
@@ -127,7 +152,7 @@ def choose(
         del other
         reasons.append(f"{'channels-last' if layout else 'channels-first'} (channels-first {gain:.2f} times as fast)")
     given = plain.batch_size
-    if batch_size is None and given <= len(rows) and each * count * passes > _WORTH_A_TRIAL:
+    if batch_size is None and given <= len(rows) and each * count * passes > _WORTH_TIMING:
         # Down to a quarter: the activations may then stay in the second cache.
         sizes = [size for size in (given // 4, given // 2, given, 2 * given) if 0 < size <= len(rows)]
         times = _rounds(plain, sizes, codes)
@@ -190,7 +215,7 @@ def _rounds(evaluator: Evaluator, sizes: list[int], codes: bool) -> list[float]:
     return [min(each[1:]) for each in times.values()]
 
 
-def _timed(evaluator: Evaluator, codes: bool = False, **options: Any) -> float:
+def _timed(evaluator: Evaluator, codes: bool = False) -> float:
     began = time.perf_counter()
-    evaluator.at(codes=codes, **options)
+    evaluator.at(codes=codes)
     return time.perf_counter() - began

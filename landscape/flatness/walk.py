@@ -1,47 +1,16 @@
 """From a probe to samples: the gammas, then every direction at every gamma, none of them twice."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from landscape.errors import InputError
 from landscape.flatness.probe import Probe
-from landscape.storage import Journal
+from landscape.log import Log
 
 PILOT_DIRECTIONS = 5
 _TRIES = 30
-
-
-class Log:
-    """What has been evaluated, in memory and, if wanted, in a journal of checksummed rows on disk.
-
-    Args:
-        path: the journal; None: in memory only.
-        inputs: hash of everything that the values depend on; rows of other inputs are dropped.
-    """
-
-    def __init__(self, path: Path | str | None = None, inputs: str = "") -> None:
-        self.rows: dict[str, dict[str, Any]] = {}
-        self._inputs = inputs
-        self._journal = Journal(path) if path is not None else None
-        if self._journal is not None:
-            # Drops also a row that a crash has cut off.
-            for row in self._journal.rewind(lambda row: row.get("inputs") == inputs):
-                self.rows[row["key"]] = row
-
-    def add(self, key: str, **values: Any) -> None:
-        """Keep one row."""
-        self.rows[key] = values
-        if self._journal is not None:
-            self._journal.append({"key": key, "inputs": self._inputs, **values})
-
-    def losses(self, key: str) -> np.ndarray:
-        """(L,) losses of a row; null, and what is no number, stands for a loss that overflowed."""
-        values = np.array(self.rows[key]["losses"], dtype=np.float64)
-        return np.where(np.isnan(values), np.inf, values)
 
 
 def choose_gammas(
@@ -62,8 +31,6 @@ def choose_gammas(
     Raises:
         InputError: the loss does not change that much within many doublings.
     """
-    if steps < 1 or not level > 0:
-        raise InputError(f"got {steps} steps and a level of {level}; expected at least 1 step and a level above 0.")
     start = probe.base()[0]
     if not math.isfinite(start):
         raise InputError(f"the loss of the first method is {start} at its own weights; give --gammas, or another one.")
@@ -99,19 +66,7 @@ def choose_gammas(
     return tuple(float(f"{largest * i / steps:.6g}") for i in range(1, steps + 1))
 
 
-def checked_gammas(gammas: Sequence[float]) -> tuple[float, ...]:
-    """Given distances in ascending order, without repetitions and without 0, whose samples are 0 anyway.
-
-    Raises:
-        InputError: a distance is negative or not finite, or none is above zero.
-    """
-    values = sorted({float(gamma) for gamma in gammas} - {0.0})
-    if not values or not all(math.isfinite(value) and value > 0 for value in values):
-        raise InputError(f"gammas are {list(gammas)}; expected distances above 0 (--gammas 0.5 1 2).")
-    return tuple(values)
-
-
-def sweep(
+def walk(
     probe: Probe,
     gammas: Sequence[float],
     directions: int,
@@ -132,8 +87,6 @@ def sweep(
     Returns:
         (L,) losses at theta, and (L, G + 1, J) changes of the losses, exactly zero in the first place: gamma = 0.
     """
-    if directions < 2:
-        raise InputError(f"got {directions} directions; expected at least 2: the interval is over directions.")
     if f"{name}/base" not in log.rows:
         log.add(f"{name}/base", losses=probe.base().tolist())
     base = log.losses(f"{name}/base")
@@ -152,8 +105,3 @@ def _change(losses: np.ndarray, base: np.ndarray) -> np.ndarray:
     """Difference of losses; infinite where the moved one overflowed, no number where the base did."""
     finite = np.isfinite(base)
     return np.where(finite, losses - np.where(finite, base, 0.0), np.nan)
-
-
-def points(methods: Mapping[str, int] | Sequence[str], gammas: int, directions: int) -> int:
-    """Points to evaluate without the pilot: one at each theta, and every direction at every gamma."""
-    return len(methods) * (1 + gammas * directions)
