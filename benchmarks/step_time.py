@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from rounds import Comparison, compare
 
-from landscape.algorithms import ERM, build_algorithm
+from landscape.algorithms import Facts, build_algorithm
 from landscape.config import MixupConfig, RunConfig
 from landscape.data import Minibatch
 from landscape.hardware import resolve_device, to_channels_last
@@ -43,7 +43,7 @@ STEPS, START = 5000, 3000
 def contender(algorithm: str, model: str, classes: int, size: int, steps: int, device: str) -> Callable[[], float]:
     """Seconds a step of one algorithm, always active."""
     config = RunConfig(
-        algorithm=algorithm,  # type: ignore[arg-type]
+        algorithm=algorithm,
         model=model,
         weights="none",
         batch_norm="frozen",
@@ -55,7 +55,9 @@ def contender(algorithm: str, model: str, classes: int, size: int, steps: int, d
         network = build_network(model, num_classes=classes, weights="none", batch_norm="frozen")
     to_channels_last(network, resolve_device(device))
     network.train()
-    trained: ERM = build_algorithm(network, config)
+    sources = tuple(f"source {number}" for number in range(SOURCES))
+    facts = Facts(sources, tuple(f"class {k}" for k in range(classes)), (BATCH,) * SOURCES)
+    trained = build_algorithm(network, config, facts)
     step = count(1)
 
     def run() -> float:

@@ -28,6 +28,11 @@ COMMANDS = (
         "python -m landscape.train --preset quick --algorithm fgmix --target sketch",
     ),
     Command(
+        "algorithms",
+        "List the training methods, what each one needs, and its settings.",
+        "python -m landscape.algorithms pcgrad",
+    ),
+    Command(
         "surface",
         "Loss and accuracy on the plane through three checkpoints, with the optimisation paths.",
         "python -m landscape.surface "

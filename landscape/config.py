@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from landscape.algorithms.catalogue import METHODS, find
+from landscape.algorithms.catalogue import find
 from landscape.algorithms.fgmix_options import MixupConfig
 from landscape.algorithms.method import Method, Options, StoredOptions
 from landscape.errors import InputError
@@ -20,8 +20,6 @@ from landscape.storage import digest
 
 __all__ = ["PRESETS", "Device", "MixupConfig", "Precision", "PresetFlag", "PresetName", "RunConfig"]
 
-ALGORITHMS = tuple(METHODS)
-DISPLAY_NAMES = {name: row.label for name, row in METHODS.items()}
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "fp32", "bf16"]
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from landscape import command
+from landscape.algorithms.catalogue import label_of
 from landscape.config import PRESETS
 from landscape.storage import atomic_write, provenance
 
@@ -92,7 +93,6 @@ def table(runs: dict[str, "Run"], task: "Task") -> tuple[list[dict[str, Any]], l
         occur among the training images and on those that do not; and one row a comparison on the same images.
     """
     from landscape.checkpoint import Checkpoint
-    from landscape.config import DISPLAY_NAMES
     from landscape.evaluation import Evaluator, scores
     from landscape.intervals import paired_difference
     from landscape.training.engine import initial_network
@@ -108,7 +108,7 @@ def table(runs: dict[str, "Run"], task: "Task") -> tuple[list[dict[str, Any]], l
         for kind in kinds:
             checkpoint = Checkpoint.load(run.find(kind=kind))
             found = evaluator.at(checkpoint.weights(network), checkpoint.buffers(network))
-            label = DISPLAY_NAMES[name] + (" + SWA" if kind == "swa" else "")
+            label = label_of(name, kind == "swa")
             correct[label] = found.correct
             row: dict[str, Any] = {"model": label, "step": checkpoint.step}
             row |= scores(found.loss, found.correct, labels)

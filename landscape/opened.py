@@ -10,9 +10,10 @@ from typing import Any, Unpack
 import numpy as np
 from torch import Tensor, nn
 
+from landscape.algorithms.catalogue import label_of
 from landscape.checkpoint import Checkpoint
 from landscape.compute import Compute, Precision
-from landscape.config import DISPLAY_NAMES, RunConfig
+from landscape.config import RunConfig
 from landscape.data import Task, open_task
 from landscape.errors import InputError
 from landscape.evaluation import Evaluator
@@ -120,6 +121,8 @@ class Opened:
         """A hash of weights, data, network: of everything that an evaluation of the checkpoints depends on."""
         parts = [self.files.content(checkpoint) for checkpoint in self.checkpoints]
         parts += [self.task.images.digest, self.task.split.digest, self.task.target, str(self.image_size)]
+        if not self.task.leaves_one_out:
+            parts.append("\0".join(self.task.sources))
         # A representation may hold addresses, which change from call to call.
         return digest(*parts, self.model, re.sub(r" at 0x[0-9a-fA-F]+", "", repr(self.network)))
 
@@ -295,7 +298,7 @@ def _words(checkpoint: Checkpoint) -> str:
     if checkpoint.step == 0:
         return "initialisation"
     average = " + SWA" if checkpoint.kind == "swa" else ""
-    return f"{DISPLAY_NAMES[checkpoint.config.algorithm]}{average}, step {checkpoint.step}"
+    return f"{label_of(checkpoint.config.algorithm)}{average}, step {checkpoint.step}"
 
 
 def _common_config(
@@ -314,12 +317,16 @@ def _common_config(
     fields = [] if own_network else ["model", "head"]
     if not own_task:
         fields += [name for name in ("image_size", "target") if name not in changes]
+        fields += ["sources", "targets"] if "target" not in changes else []
         if changes.keys().isdisjoint(_SPLIT):
             fields += [*_SPLIT, "split_digest"]
     first, *others = [checkpoint for checkpoint in checkpoints if checkpoint.config is not None] or checkpoints[:1]
     for other in others:
         _check_agreement(first, other, fields)
-    return (first.config or RunConfig(weights="none")).replace(**changes)
+    config = first.config or RunConfig(weights="none")
+    if "target" in changes and changes["target"] not in config.targets:  # that domain is left out, all others are not
+        config = config.replace(sources=(), targets=())
+    return config.replace(**changes)
 
 
 def _check_agreement(first: Checkpoint, other: Checkpoint, fields: Sequence[str]) -> None:
@@ -356,11 +363,16 @@ def _check_task(checkpoints: Sequence[Checkpoint], task: Task, *, chosen: bool) 
                     "(their listing or split differs); restore them, or name the data to evaluate on by --data."
                 )
             notes.append("the images or their split differ from those of training, as asked for by --data")
-        if checkpoint.config and checkpoint.config.target != task.target:
+        config = checkpoint.config
+        if config and task.target not in (unseen := config.targets or (config.target,)):
             notes.append(
-                f"{checkpoint.label} was trained with the target {checkpoint.config.target}, so {task.target} may be "
+                f"{checkpoint.label} was trained with the target {', '.join(unseen)}, so {task.target} may be "
                 "a domain that it has seen"
             )
+    if len(task.targets) > 1:
+        notes.append(
+            f"the target here is {task.target}, one of {', '.join(task.targets)}; --target chooses another of them"
+        )
     return notes
 
 

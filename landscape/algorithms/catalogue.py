@@ -174,6 +174,6 @@ def find(name: str) -> Method:
     return METHODS[name]
 
 
-def label(name: str) -> str:
-    """What a method is called in figures and tables; a name of no method is called by it."""
-    return METHODS[name].label if name in METHODS else name.rpartition(":")[2]
+def label_of(name: str, swa: bool = False) -> str:
+    """What a method is called in figures and tables (``FGMix + SWA``); a name of no method is called by it."""
+    return (METHODS[name].label if name in METHODS else name.rpartition(":")[2]) + (" + SWA" if swa else "")

@@ -6,8 +6,8 @@ from typing import Unpack
 
 from torch import nn
 
+from landscape.algorithms.catalogue import label_of
 from landscape.checkpoint import Checkpoint
-from landscape.config import DISPLAY_NAMES
 from landscape.data import Task
 from landscape.errors import InputError
 from landscape.fgmix import VARIANTS
@@ -95,7 +95,7 @@ def check_score(checkpoint: Checkpoint) -> None:
     config = checkpoint.config
     if config is None:
         raise InputError(f"{checkpoint.label} is a bare state dict, whose weights {_NO_SCORE}; {_EXPECTED}.")
-    name = DISPLAY_NAMES[config.algorithm]
+    name = label_of(config.algorithm)
     if not config.uses_mixup:
         raise InputError(
             f"{checkpoint.label} is a checkpoint of {name}, which learns no score S (nor does any run before T0); "

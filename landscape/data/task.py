@@ -44,6 +44,11 @@ class Task:
         for name, value in (("target", target), ("sources", sources), ("targets", targets)):
             object.__setattr__(self, name, value)
 
+    @property
+    def leaves_one_out(self) -> bool:
+        """Whether there is one target, and all other domains are sources."""
+        return len(self.targets) == 1 and len(self.sources) + 1 == len(self.images.domains)
+
     def rows(self, domain: str, part: Part = "all") -> np.ndarray:
         """(n,) sorted int64 rows of one domain: its "in" split, its "out" split, or all.
 

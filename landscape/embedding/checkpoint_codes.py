@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
+from landscape.algorithms.catalogue import label_of
 from landscape.checkpoint import Checkpoint
 from landscape.compute import DEFAULT, Compute
-from landscape.config import DISPLAY_NAMES, RunConfig
+from landscape.config import RunConfig
 from landscape.data import Task
 from landscape.embedding.codes import Codes
 from landscape.embedding.mixed import Mixed
@@ -111,7 +112,7 @@ def _mixtures(
             continue
         variant = weigher if kind == "own" else _with_variant(weigher, kind, opened, evaluator, predictions.codes)
         assert variant.config is not None
-        name = DISPLAY_NAMES[variant.config.algorithm]
+        name = label_of(variant.config.algorithm)
         if name in found:
             continue
         try:

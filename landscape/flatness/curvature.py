@@ -11,9 +11,9 @@ import torch
 from torch import nn
 from tqdm.auto import tqdm
 
+from landscape.algorithms.catalogue import label_of
 from landscape.checkpoint import Checkpoint
 from landscape.compute import Compute
-from landscape.config import DISPLAY_NAMES
 from landscape.data.strata import stratified
 from landscape.evaluation import Evaluator
 from landscape.evaluation.batches import batches_of
@@ -230,7 +230,7 @@ def _stops(opened: Opened, *, ends_only: bool) -> tuple[Stop, ...]:
         run = None if ends_only else opened.files.run_of(checkpoint)
         label = name
         if run is not None:
-            label = DISPLAY_NAMES[run.config.algorithm] + (" + SWA" if checkpoint.kind == "swa" else "")
+            label = label_of(run.config.algorithm, checkpoint.kind == "swa")
         if label in taken:
             label = f"{label} ({checkpoint.label})"
         taken.add(label)

@@ -7,8 +7,8 @@ from typing import Unpack
 import numpy as np
 from torch import nn
 
+from landscape.algorithms.catalogue import label_of
 from landscape.checkpoint import Checkpoint
-from landscape.config import DISPLAY_NAMES
 from landscape.data import Task
 from landscape.data.strata import stratified
 from landscape.errors import InputError
@@ -113,7 +113,7 @@ def _methods(checkpoints: Sequence[Checkpoint], names: Sequence[str]) -> tuple[s
     for checkpoint, name in zip(checkpoints, names, strict=True):
         config = checkpoint.config if checkpoint.step else None
         average = " + SWA" if checkpoint.kind == "swa" else ""
-        short.append(DISPLAY_NAMES[config.algorithm] + average if config else name)
+        short.append(label_of(config.algorithm) + average if config else name)
         seeded.append(f"{short[-1]}, seed {config.seed}" if config else name)
     for candidates in (short, seeded, list(names)):
         if len(set(candidates)) == len(candidates):

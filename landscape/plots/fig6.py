@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Annotation
 
-from landscape.config import DISPLAY_NAMES
+from landscape.algorithms.catalogue import label_of
 from landscape.plots import theme
 from landscape.plots.canvas import page, write_below
 from landscape.plots.captions import data_words
@@ -223,4 +223,4 @@ def legend_handles(surface: Surface) -> list[Line2D]:
 def mixing_name(surface: Surface) -> str:
     """The algorithm whose policy weighs the mixup codes: FGMix, or one of its variants."""
     mixup = surface.about.get("mixup") or {}
-    return DISPLAY_NAMES.get(mixup.get("algorithm", "fgmix"), "FGMix")
+    return label_of(mixup.get("algorithm", "fgmix"))

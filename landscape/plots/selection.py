@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from landscape.config import DISPLAY_NAMES
+from landscape.algorithms.catalogue import label_of
 from landscape.plots import theme
 from landscape.plots.canvas import drawn_on
 
@@ -79,7 +79,7 @@ def plot_by_method(
             ax.plot(row.mean, y, "|", color="black", ms=8, mew=1.2)
             ax.plot([row.low, row.high], [y, y], "-", color="black", lw=0.8, zorder=1)
         ax.axvline(0, color="0.5", lw=0.6, zorder=0)
-        ax.set_yticks(range(len(rows)), [DISPLAY_NAMES.get(name, name) for name in rows])
+        ax.set_yticks(range(len(rows)), [label_of(name) for name in rows])
         ax.set_ylim(len(rows) - 0.5, -0.5)
     return ax
 

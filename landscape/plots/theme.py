@@ -17,6 +17,7 @@ from matplotlib.colors import Colormap, to_hex
 from matplotlib.figure import Figure
 from matplotlib.ticker import FormatStrFormatter, Formatter, PercentFormatter
 
+from landscape.algorithms.catalogue import METHODS
 from landscape.storage import atomic_path
 
 Format = Literal["png", "pdf", "svg"]
@@ -86,17 +87,6 @@ _DOMAINS = {
     "real_world": BLUE,
 }
 _ORDER = (BLUE, GREEN, ORANGE, PINK, SKY, VERMILLION, YELLOW, GREY)
-_METHODS = {
-    "ERM": VERMILLION,
-    "FGMix": BLUE,
-    "A0": GREY,
-    "A": ORANGE,
-    "B": YELLOW,
-    "C": GREEN,
-    "D": SKY,
-    "E": PINK,
-    "F": BLACK,
-}
 
 # An interactive page comes in two modes: paper around the panels, ink on it, faint words, lines, and the focus ring.
 # The printed figures are on white.
@@ -167,8 +157,9 @@ def domain_colours(domains: Sequence[str]) -> dict[str, str]:
 
 
 def method_colour(label: str) -> str:
-    """The colour of a training algorithm, by the first word of its label (``ERM + SWA``, ``ERM seed 1``)."""
-    return _METHODS.get(label.split(" ")[0], GREY)
+    """The colour of a training method, by the beginning of its label (``ERM + SWA``, ``ERM seed 1``)."""
+    known = [row for row in METHODS.values() if f"{label} ".startswith(f"{row.label} ")]
+    return max(known, key=lambda row: len(row.label)).colour if known else GREY
 
 
 def colour_map(name: str) -> Colormap:

@@ -7,8 +7,8 @@ from typing import Literal, Unpack
 
 from torch import nn
 
+from landscape.algorithms.catalogue import label_of
 from landscape.checkpoint import Checkpoint
-from landscape.config import DISPLAY_NAMES
 from landscape.data import Task
 from landscape.files import Files
 from landscape.mixture import has_policy
@@ -111,7 +111,7 @@ def _paths(checkpoints: Sequence[Checkpoint], files: Files) -> tuple[tuple[Recor
             )
         elif all(run.folder != other.folder for other, _ in found):
             found.append((run, checkpoint))
-    labels = [DISPLAY_NAMES[run.config.algorithm] for run, _ in found]
+    labels = [label_of(run.config.algorithm) for run, _ in found]
     if len(set(labels)) < len(labels):
         seeds = [run.config.seed for run, _ in found]
         told = (

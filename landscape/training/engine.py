@@ -309,7 +309,7 @@ def _about(task: Task) -> dict[str, object]:
             "domains": list(task.images.domains),
             "classes": list(task.images.classes),
             "target": task.targets[0],
-            **({"sources": list(task.sources), "targets": list(task.targets)} if len(task.targets) > 1 else {}),
+            **({"sources": list(task.sources), "targets": list(task.targets)} if not task.leaves_one_out else {}),
             "split_rule": task.split.rule,
             "split_digest": task.split.digest,
             "images": {

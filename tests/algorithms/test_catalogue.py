@@ -9,7 +9,7 @@ from small import batch, made, network, run
 
 from landscape.algorithms import Composed, Facts, Setup
 from landscape.algorithms.__main__ import main
-from landscape.algorithms.catalogue import METHODS, find, label
+from landscape.algorithms.catalogue import METHODS, find, label_of
 from landscape.algorithms.method import Choice, LogUniform, Options, StoredOptions, Uniform, own_method
 from landscape.config import MixupConfig, RunConfig
 from landscape.errors import InputError
@@ -91,8 +91,8 @@ def test_a_row_is_complete(row) -> None:  # type: ignore[no-untyped-def]
 def test_labels_and_names_tell_methods_apart() -> None:
     labels = [row.label for row in METHODS.values()]
     assert len(set(labels)) == len(labels)
-    assert label("fgmix") == "FGMix"
-    assert label("my.package:Bold") == "Bold"
+    assert label_of("fgmix") == "FGMix"
+    assert label_of("my.package:Bold") == "Bold"
     with pytest.raises(InputError, match=r"unknown --algorithm 'pcgrd'; .*mean 'pcgrad'"):
         find("pcgrd")
 

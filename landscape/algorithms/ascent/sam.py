@@ -57,7 +57,7 @@ def moved(network: nn.Module, parameters: list[Parameter], moves: list[Tensor]) 
         for norm in norms:
             norm.momentum = 0.0
         for parameter, move in zip(parameters, moves, strict=True):
-            parameter += move
+            parameter.add_(move)
     try:
         yield
     finally:

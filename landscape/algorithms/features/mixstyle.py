@@ -1,6 +1,7 @@
 """MixStyle: instance statistics of feature maps are mixed between images."""
 
 from contextlib import ExitStack
+from functools import partial
 from typing import cast
 
 import numpy as np
@@ -43,7 +44,7 @@ def build(setup: Setup) -> Composed:
                 else ring_partners(domains, size, generator)
             )
             own = generator.beta(options.alpha, options.alpha, domains * size)
-            contexts.enter_context(network.between(stage, lambda maps, own=own, to=partner: mix_styles(maps, own, to)))
+            contexts.enter_context(network.between(stage, partial(mix_styles, own=own, partner=partner)))
         return contexts
 
     return Composed(setup, features=features)

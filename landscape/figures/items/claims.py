@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from landscape.config import ALGORITHMS
+from landscape.algorithms.catalogue import METHODS
 from landscape.errors import InputError
 from landscape.figures.items import dge_tables
 from landscape.figures.machinery.product import Product
@@ -180,7 +180,7 @@ def _doubt(claim: Claim, evidence: Evidence, data: str | None, domains: int, *, 
 
 
 def _evidence(claim: Claim, source: Source | None) -> tuple[Evidence | None, str]:
-    if missing := [name for name in claim.needs if name not in ALGORITHMS]:
+    if missing := [name for name in claim.needs if name not in METHODS]:
         return None, f"This version has no algorithm {' and no '.join(NAMES.get(n, n) for n in missing)} yet."
     if claim.id not in TESTS:
         return None, "Its test is not written yet."

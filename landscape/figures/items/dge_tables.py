@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from landscape.config import ALGORITHMS
+from landscape.algorithms.catalogue import METHODS
 from landscape.figures.machinery.product import Product
 from landscape.figures.machinery.study import Study
 from landscape.figures.numbers.interval import Mean
@@ -135,7 +135,7 @@ def _wide(table: pd.DataFrame, number: int) -> pd.DataFrame:
 
 def _ours(study: Study, number: int, columns: Sequence[str]) -> dict[str, str]:
     """Our row: accuracy at the step that source validation chooses, where data set and protocol are the paper's."""
-    if "dge" not in ALGORITHMS:
+    if "dge" not in METHODS:
         return dict.fromkeys(columns, WAITS)
     row = dict.fromkeys(columns, NONE)
     base = study.base
@@ -166,7 +166,7 @@ def _mean(study: Study, tasks: Sequence[tuple[str, tuple[str, ...]]]) -> str:
 
 
 def _missing() -> str:
-    if "dge" not in ALGORITHMS:
+    if "dge" not in METHODS:
         return "Our row waits: this version has no algorithm DGE yet."
     return f"Our row reads {NONE} where data set or protocol (ResNet-18, batch 10, learning rate 5e-4) differ."
 

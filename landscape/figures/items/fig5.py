@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import pandas as pd
 from matplotlib.figure import Figure
 
-from landscape.config import DISPLAY_NAMES
+from landscape.algorithms.catalogue import METHODS, label_of
 from landscape.figures.machinery.product import Product
 from landscape.figures.machinery.study import Study
 from landscape.figures.numbers.cells import Key, left_out
@@ -109,7 +109,7 @@ def differences_table(curves: pd.DataFrame) -> pd.DataFrame:
     On the loss ``own`` the two curves are of different losses.
     """
     by = ["target", "loss", "statistic", "gamma"]
-    erm = DISPLAY_NAMES["erm"]
+    erm = label_of("erm")
     base = curves[curves["method"] == erm].set_index([*by, "seed"])["mean"]
     rows = []
     others = curves[curves["method"] != erm]
@@ -166,7 +166,7 @@ def _caption(study: Study, shown: "dict[str, Flatness]", seed: int, together: "l
 
 
 def _finding(differences: pd.DataFrame) -> str:
-    fgmix = DISPLAY_NAMES["fgmix"]
+    fgmix = label_of("fgmix")
     rows = differences[
         (differences["gamma"] == differences["gamma"].max())
         & (differences["statistic"] == "squared")
@@ -190,7 +190,7 @@ def _finding(differences: pd.DataFrame) -> str:
 
 
 def _without_methods(study: Study, found: "dict[Key, Flatness]") -> tuple[str, ...]:
-    wanted = [DISPLAY_NAMES[name] for name in study.scale.methods if name in DISPLAY_NAMES]
+    wanted = [label_of(name) for name in study.scale.methods if name in METHODS]
     missing = [
         f"{name} for {target} (seed {seed})"
         for (target, seed), flatness in found.items()

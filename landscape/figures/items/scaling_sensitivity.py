@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from landscape.algorithms.catalogue import label_of
 from landscape.config import RunConfig
 from landscape.figures.machinery.product import Product
 from landscape.figures.machinery.study import Study
 from landscape.figures.numbers.interval import Mean
-from landscape.figures.numbers.run_scores import label, percent
+from landscape.figures.numbers.run_scores import percent
 from landscape.figures.numbers.study_flatness import gammas_of, measured
 from landscape.figures.numbers.tabulate import kind_of_error, written
 from landscape.plots.sensitivity import plot_scaling
@@ -94,7 +95,7 @@ def make(study: Study) -> Product:
     rows = []
     for m, method in enumerate(METHODS):
         for i, scale in enumerate(SCALES):
-            row = {"method": label(method), "L_flat": "no" if method == "d" else "yes", "lambda": f"{scale:g}"}
+            row = {"method": label_of(method), "L_flat": "no" if method == "d" else "yes", "lambda": f"{scale:g}"}
             for name, values in found.values.items():
                 mean = Mean.of(values[m, i])
                 row[name] = written(mean) if "accuracy" in name else f"{mean.value:.4g}"

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from landscape.algorithms.catalogue import label_of
 from landscape.figures.machinery.product import Product
 from landscape.figures.machinery.study import Study
 from landscape.figures.numbers.interval import Mean, over_cells
-from landscape.figures.numbers.run_scores import Block, Scores, label
+from landscape.figures.numbers.run_scores import Block, Scores
 from landscape.plots.selection import Row, plot_selection
 from landscape.training import Run, evaluations
 
@@ -117,7 +118,7 @@ def make(study: Study) -> Product:
     rows = []
     for name in block.algorithms:
         gain, change = over_cells(found.gain[name]), found.rho_change(name)
-        row = {"method": label(name)}
+        row = {"method": label_of(name)}
         for index, kind in enumerate(("raw", "SWA")):
             row[f"rho, {kind}"] = _number(over_cells(found.rho[name][..., index]).value, "+.2f")
         row["rho, SWA minus raw"] = _interval(change, "+.2f")
@@ -127,7 +128,7 @@ def make(study: Study) -> Product:
         rows.append(row | {"interval over": f"{gain.n} {gain.unit}" if gain.known else "n/a"})
     each = pd.DataFrame(
         {
-            "method": label(name),
+            "method": label_of(name),
             "target": target,
             "seed": seed,
             "checkpoints": len(found.points[name, target, seed].steps),
@@ -141,7 +142,7 @@ def make(study: Study) -> Product:
     )
     count = int(each["checkpoints"].min())
     main = study.main if study.main in block.targets else block.targets[0]
-    shown = {label(n): found.points[n, main, block.seeds[0]] for n in ("erm", "fgmix") if n in block.algorithms}
+    shown = {label_of(n): found.points[n, main, block.seeds[0]] for n in ("erm", "fgmix") if n in block.algorithms}
     against = "erm" in block.algorithms and len(block.algorithms) > 1
     gains = {n: g - found.gain["erm"] for n, g in found.gain.items() if n != "erm"} if against else found.gain
     figure = plot_selection(
@@ -204,7 +205,7 @@ def _finding(found: Agreement) -> str:
     parts = []
     for name in names:
         change = found.rho_change(name)
-        parts.append(f"{label(name)} {_interval(change, '+.2f')}" + _open(change, found.block))
+        parts.append(f"{label_of(name)} {_interval(change, '+.2f')}" + _open(change, found.block))
     words = f"SWA changes rho of source validation and target accuracy by {'; '.join(parts)}"
     if len(names) == 2:
         gap = found.gain_over("fgmix")

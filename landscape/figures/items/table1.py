@@ -3,11 +3,12 @@
 import numpy as np
 import pandas as pd
 
+from landscape.algorithms.catalogue import label_of
 from landscape.figures.machinery.product import Product
 from landscape.figures.machinery.study import Study
 from landscape.figures.numbers.interval import over_cells, smallest_p
 from landscape.figures.numbers.published import DATASETS, NONE, PLUS_MINUS, SEARCH, Printed, matched, overall
-from landscape.figures.numbers.run_scores import Block, Scores, label, step_time
+from landscape.figures.numbers.run_scores import Block, Scores, step_time
 from landscape.figures.numbers.tabulate import Lookup, averages, concepts, kind_of_error, values
 from landscape.reference import read
 
@@ -80,7 +81,7 @@ def finding_of(block: Block) -> str:
     for swa in (False, True):
         gap = over_cells(block.values("fgmix", swa=swa) - block.values("erm", swa=swa))
         seeds = len(block.seeds)
-        words = f"{label('fgmix', swa)} minus {label('erm', swa)} {gap.value:+.1f} points"
+        words = f"{label_of('fgmix', swa)} minus {label_of('erm', swa)} {gap.value:+.1f} points"
         if gap.known:
             words += f" [{gap.low:+.1f}, {gap.high:+.1f}] over {gap.n} {gap.unit}"
             words += ", one seed, undecided" if seeds == 1 else "" if gap.decided else ", undecided"
@@ -99,7 +100,7 @@ def _times(study: Study, block: Block) -> pd.DataFrame:
         for swa in (False, True):
             rows.append(
                 {
-                    "method": label(algorithm, swa),
+                    "method": label_of(algorithm, swa),
                     "step, ms (schedule average)": _ms(time.schedule),
                     "step from T0 on, ms": _ms(time.active),
                 }
@@ -127,7 +128,7 @@ def _published(study: Study, block: Block) -> pd.DataFrame:
     dataset = matched(study)
     for swa in (False, True):
         for algorithm in block.algorithms:
-            row = {"row": "ours", "method": label(algorithm, swa)} | dict.fromkeys(names, NONE)
+            row = {"row": "ours", "method": label_of(algorithm, swa)} | dict.fromkeys(names, NONE)
             if dataset:
                 mean = block.average(algorithm, swa=swa, selection="validation")
                 row[dataset] = str(Printed(mean.value, mean.error))

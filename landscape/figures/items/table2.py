@@ -4,11 +4,12 @@ from itertools import pairwise
 
 import pandas as pd
 
+from landscape.algorithms.catalogue import label_of
 from landscape.figures.machinery.product import Product
 from landscape.figures.machinery.study import Study
 from landscape.figures.numbers.interval import over_cells
 from landscape.figures.numbers.published import NONE, SEARCH, Printed, ablation, matched
-from landscape.figures.numbers.run_scores import Block, Scores, label
+from landscape.figures.numbers.run_scores import Block, Scores
 from landscape.figures.numbers.tabulate import Lookup, averages, kind_of_error, values
 from landscape.reference import read
 
@@ -74,10 +75,10 @@ def finding_of(block: Block) -> str:
     steps = []
     for first, second in pairwise(ladder):
         gap = over_cells(block.values(second, swa=False) - block.values(first, swa=False))
-        words = f"{label(first)} to {label(second)} {gap.value:+.1f}"
+        words = f"{label_of(first)} to {label_of(second)} {gap.value:+.1f}"
         steps.append((words + f" [{gap.low:+.1f}, {gap.high:+.1f}]" if gap.known else words, gap.decided))
     if not steps:
-        return f"Only {label(block.algorithms[0])} has finished runs: there is nothing to compare."
+        return f"Only {label_of(block.algorithms[0])} has finished runs: there is nothing to compare."
     rising = sum(decided for _, decided in steps)
     end = f"{rising} of {len(steps)} differ from 0 at 95 %" if len(block.seeds) > 1 else "one seed, undecided"
     return f"Points of accuracy from variant to variant: {', '.join(words for words, _ in steps)}; {end}."

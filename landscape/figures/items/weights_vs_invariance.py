@@ -23,7 +23,7 @@ from landscape.storage import atomic_write, digest
 from landscape.toy.causal_domains import CausalDomains
 
 if TYPE_CHECKING:
-    from landscape.algorithms import FGMix
+    from landscape.algorithms.loops.fgmix import FGMix
     from landscape.data import Minibatch
 
 FORMAT = 1
@@ -160,7 +160,8 @@ def _train(setting: Setting, domains: CausalDomains, seed: int) -> "tuple[FGMix,
     """FGMix after its last step, and its policy's state before the first."""
     from torch import nn
 
-    from landscape.algorithms import FGMix
+    from landscape.algorithms import Facts, Setup
+    from landscape.algorithms.loops.fgmix import FGMix
     from landscape.models import Network
 
     with torch_seed(seed, "model"):
@@ -177,7 +178,10 @@ def _train(setting: Setting, domains: CausalDomains, seed: int) -> "tuple[FGMix,
             name="an MLP",
         )
     with torch_seed(seed, "policy"):
-        algorithm = FGMix(network, setting.config.replace(seed=seed))
+        domain_names = tuple(f"domain {share:g}" for share in domains.shares)
+        class_names = tuple(str(k) for k in range(domains.classes))
+        facts = Facts(domain_names, class_names, (setting.batch,) * len(domain_names))
+        algorithm = FGMix(Setup(network, setting.config.replace(seed=seed), facts))
     untrained = {name: tensor.clone() for name, tensor in algorithm.policy.state_dict().items()}
     network.train()
     for step in range(1, setting.steps + 1):

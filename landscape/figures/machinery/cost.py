@@ -87,7 +87,7 @@ def seconds_of_update(algorithm: str, study: Study, *, updates: int = 3) -> floa
     """Median seconds of an update on the study's own images, mixup from the first one on."""
     from dataclasses import replace
 
-    from landscape.algorithms import build_algorithm
+    from landscape.algorithms import Facts, build_algorithm
     from landscape.training.engine import initial_network, minibatches, resolve_hardware
 
     config = study.run_config(algorithm, study.main, study.seeds[0])
@@ -95,7 +95,7 @@ def seconds_of_update(algorithm: str, study: Study, *, updates: int = 3) -> floa
     task = study.task(study.main)
     network = initial_network(config, len(task.images.classes))
     network.train()
-    trained = build_algorithm(network, config)
+    trained = build_algorithm(network, config, Facts.of(task, config))
     batches = minibatches(task, config, network, trained.device)
 
     def one(step: int) -> None:

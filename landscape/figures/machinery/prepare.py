@@ -4,7 +4,8 @@ import sys
 import time
 from collections.abc import Iterable
 
-from landscape.config import DISPLAY_NAMES, RunConfig
+from landscape.algorithms.catalogue import label_of
+from landscape.config import RunConfig
 from landscape.figures.machinery.registry import Item
 from landscape.figures.machinery.study import Study
 
@@ -46,7 +47,7 @@ def train_missing(configs: list[RunConfig], study: Study) -> None:
             minutes = (time.monotonic() - began) / done * (total - done) / 60
             left = f", about {max(1, round(minutes))} min left for all"
         print(
-            f"run {index} of {len(work)}: {DISPLAY_NAMES[config.algorithm]}, target {config.target}, "
+            f"run {index} of {len(work)}: {label_of(config.algorithm)}, target {config.target}, "
             f"seed {config.seed}, {plain + mixing} updates{left}",
             file=sys.stderr,
         )

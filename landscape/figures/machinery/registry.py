@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Literal, cast
 
-from landscape.config import ALGORITHMS, RunConfig
+from landscape.algorithms.catalogue import METHODS
+from landscape.config import RunConfig
 from landscape.figures.machinery.measured import (
     codes,
     codes_of_both,
@@ -102,7 +103,7 @@ class Item:
     @property
     def waits_for(self) -> tuple[str, ...]:
         """Algorithms that this version does not have yet."""
-        return tuple(name for name in self.algorithms if name not in ALGORITHMS)
+        return tuple(name for name in self.algorithms if name not in METHODS)
 
     @property
     def module(self) -> str:

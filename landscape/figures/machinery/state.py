@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import landscape
-from landscape.config import ALGORITHMS
+from landscape.algorithms.catalogue import METHODS
 from landscape.errors import InputError
 from landscape.figures.machinery.registry import Item
 from landscape.figures.machinery.study import Study
@@ -40,7 +40,9 @@ def inputs_of(item: Item, study: Study) -> dict[str, str]:
 def key_of(item: Item, study: Study, inputs: Mapping[str, str]) -> str:
     """A hash of everything an item depends on: code, scale, configuration, targets, seeds, runs, algorithms."""
     config = study.base.identity() | {"steps": study.base.steps}
-    about: dict[str, Any] = {"scale": asdict(study.scale), "config": config, "algorithms": ALGORITHMS}
+    # A new method outdates what is made of its runs, nothing else.
+    methods = [name for name in (*item.algorithms, *study.scale.methods, *study.scale.ablation) if name in METHODS]
+    about: dict[str, Any] = {"scale": asdict(study.scale), "config": config, "algorithms": methods}
     if not item.without_runs:
         about |= {"targets": study.targets, "seeds": study.seeds}
     return digest(

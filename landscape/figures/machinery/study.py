@@ -7,7 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from landscape.config import ALGORITHMS, DISPLAY_NAMES, RunConfig
+from landscape.algorithms.catalogue import METHODS, label_of
+from landscape.config import RunConfig
 from landscape.errors import InputError, unknown_choice
 from landscape.figures.machinery.scale import Scale
 from landscape.plots.captions import seed_words
@@ -95,7 +96,7 @@ class Study:
 
         Algorithms that do not exist yet are left out.
         """
-        algorithms = [name for name in dict.fromkeys(algorithms) if name in ALGORITHMS]
+        algorithms = [name for name in dict.fromkeys(algorithms) if name in METHODS]
         return [
             self.run_config(name, target, seed)
             for seed in (self.seeds if seeds is None else seeds)
@@ -111,7 +112,7 @@ class Study:
 
     def run(self, algorithm: str, target: str, seed: int | None = None) -> "Run | None":
         """A finished run of the study; None: it does not exist or is not finished. By default of the first seed."""
-        if algorithm not in ALGORITHMS:
+        if algorithm not in METHODS:
             return None
         return self.finished(self.run_config(algorithm, target, self.seeds[0] if seed is None else seed))
 
@@ -158,7 +159,7 @@ class Study:
 
     def lacks(self, algorithms: Sequence[str], targets: Sequence[str], seeds: Sequence[int]) -> InputError:
         """The error of runs that are missing."""
-        names = ", ".join(DISPLAY_NAMES.get(name, name) for name in algorithms)
+        names = ", ".join(label_of(name) for name in algorithms)
         return InputError(
             f"got no finished run of {names} on {self.base.data}, target {' or '.join(targets)}, seed "
             f"{' or '.join(map(str, seeds))}, preset {self.scale.name}, in {self.root}/; add --train to make what is "

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
-from landscape.config import DISPLAY_NAMES
+from landscape.algorithms.catalogue import label_of
 from landscape.figures.machinery.study import Study
 
 Key = tuple[str, int]
@@ -65,7 +65,7 @@ def noted(found: Iterable[tuple[str, Any]]) -> tuple[str, ...]:
 
 def left_out(study: Study, found: Iterable[Key], algorithms: Sequence[str]) -> tuple[str, ...]:
     """A note on the targets and seeds without these algorithms' runs; none if nothing lacks."""
-    shown, names = set(found), " or ".join(DISPLAY_NAMES[name] for name in algorithms)
+    shown, names = set(found), " or ".join(label_of(name) for name in algorithms)
     wanted = [(target, seed) for seed in study.seeds for target in study.targets]
     if missing := [f"{target} (seed {seed})" for target, seed in wanted if (target, seed) not in shown]:
         return (f"left out, because {names} has no finished run there: {', '.join(missing)}",)

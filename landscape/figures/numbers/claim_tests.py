@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from landscape.config import ALGORITHMS
+from landscape.algorithms.catalogue import METHODS
 from landscape.errors import InputError
 from landscape.figures.machinery.study import Study
 from landscape.figures.numbers.cells import Key
@@ -40,7 +40,7 @@ class Source:
     @cached_property
     def scores(self) -> Scores:
         """Of every algorithm with a finished run."""
-        return Scores.of(self.study, ALGORITHMS)
+        return Scores.of(self.study, tuple(METHODS))
 
     def block(self, *algorithms: str) -> Block:
         """The targets and seeds that all of some algorithms have.

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from landscape.config import DISPLAY_NAMES, PRESETS, RunConfig
+from landscape.algorithms.catalogue import label_of
+from landscape.config import PRESETS, RunConfig
 from landscape.data.layouts import LAYOUTS
 from landscape.figures.machinery.study import Study
 from landscape.reference import read
@@ -84,7 +85,7 @@ def overall(study: Study, algorithm: str, *, swa: bool, target: str | None = Non
             (table["table"] == place)
             & (table["dataset"] == dataset)
             & (table["target_domain"] == column)
-            & (table["algorithm"] == DISPLAY_NAMES[algorithm])
+            & (table["algorithm"] == label_of(algorithm))
             & (table["swa"] == int(swa))
         ]
     )
@@ -100,7 +101,7 @@ def ablation(study: Study, variant: str, *, target: str | None = None) -> Printe
         table[
             (table["dataset"] == dataset)
             & (table["target_domain"] == ("Avg" if target is None else letter(study, target)))
-            & (table["variant"] == DISPLAY_NAMES[variant])
+            & (table["variant"] == label_of(variant))
         ]
     )
 

@@ -7,18 +7,13 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from landscape.config import DISPLAY_NAMES
+from landscape.algorithms.catalogue import label_of
 from landscape.figures.machinery.study import Study
 from landscape.figures.numbers.interval import Mean
 from landscape.training import Run, evaluations, select
 
 Selection = Literal["last", "validation"]
 METRICS = ("accuracy", "balanced_accuracy")
-
-
-def label(algorithm: str, swa: bool = False) -> str:
-    """``FGMix + SWA``."""
-    return DISPLAY_NAMES.get(algorithm, algorithm) + (" + SWA" if swa else "")
 
 
 @dataclass(frozen=True)
@@ -134,7 +129,7 @@ class Block:
         seeds = tuple(s for s in study.seeds if all((t, s) in common for t in targets))
         notes = []
         if dropped := [*scores.missing, *(name for name in scores.algorithms if name not in names)]:
-            notes.append(f"Left out for lack of runs: {', '.join(label(name) for name in dropped)}.")
+            notes.append(f"Left out for lack of runs: {', '.join(label_of(name) for name in dropped)}.")
         if other := [target for target in study.targets if target not in targets]:
             notes.append(f"Targets that not all of these methods have: {', '.join(other)}.")
         if other_seeds := [str(seed) for seed in study.seeds if seed not in seeds]:

@@ -5,10 +5,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
+from landscape.algorithms.catalogue import label_of
 from landscape.figures.machinery.study import Study
 from landscape.figures.numbers.interval import Mean, signed_rank
 from landscape.figures.numbers.published import NONE, Printed
-from landscape.figures.numbers.run_scores import METRICS, Block, Scores, Selection, label
+from landscape.figures.numbers.run_scores import METRICS, Block, Scores, Selection
 
 WORDS = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy"}
 SELECTIONS: dict[Selection, str] = {"last": "last step", "validation": "by source validation"}
@@ -53,7 +54,7 @@ def per_target(
             )
             if np.isnan(found).all():
                 continue
-            row: dict[str, str] = {"method": label(algorithm, swa)}
+            row: dict[str, str] = {"method": label_of(algorithm, swa)}
             for target, values in zip(study.targets, found, strict=True):
                 row[target] = written(Mean.of(values))
                 row[f"{target}, paper"] = _paper(lookup, algorithm, swa, target, metric)
@@ -75,9 +76,9 @@ def missing_cells(scores: Scores, study: Study) -> list[str]:
     for name in scores.algorithms:
         if lacking := sorted(every - scores.cells(name)):
             words = ", ".join(f"{target} seed {seed}" for target, seed in lacking)
-            notes.append(f"{label(name)} has no finished run for {words}.")
+            notes.append(f"{label_of(name)} has no finished run for {words}.")
     if scores.missing:
-        notes.append(f"Left out for lack of runs: {', '.join(label(name) for name in scores.missing)}.")
+        notes.append(f"Left out for lack of runs: {', '.join(label_of(name) for name in scores.missing)}.")
     return notes
 
 
@@ -93,7 +94,7 @@ def of_every_target(scores: Scores, study: Study, lookup: Lookup) -> dict[str, p
 def values(scores: Scores) -> pd.DataFrame:
     """Every number behind a table, one run, kind of weights and selection a row; shares, not percent."""
     table = scores.table.copy()
-    table.insert(0, "method", [label(a, s) for a, s in zip(table["algorithm"], table["swa"], strict=True)])
+    table.insert(0, "method", [label_of(a, s) for a, s in zip(table["algorithm"], table["swa"], strict=True)])
     return table.drop(columns=["algorithm", "swa"])
 
 
@@ -109,14 +110,14 @@ def averages(block: Block, lookup: Lookup, reference: str | None) -> pd.DataFram
     rows = []
     for swa in (False, True):
         for algorithm in block.algorithms:
-            row: dict[str, str] = {"method": label(algorithm, swa)}
+            row: dict[str, str] = {"method": label_of(algorithm, swa)}
             for selection, words in SELECTIONS.items():
                 for metric in METRICS:
                     mean = block.average(algorithm, swa=swa, selection=selection, metric=metric)
                     row[f"{WORDS[metric]}, {words}{error}"] = written(mean)
             row[f"paper, {SELECTIONS['validation']}"] = _paper(lookup, algorithm, swa, None, "accuracy")
             if reference in block.algorithms:
-                name = label(reference)
+                name = label_of(reference)
                 gain, p = NONE, NONE
                 if algorithm != reference:
                     each = block.of_targets(algorithm, reference, swa=swa)
@@ -138,7 +139,7 @@ def concepts(block: Block, algorithms: Sequence[str]) -> pd.DataFrame:
     rows = []
     for swa in (False, True):
         for algorithm in (name for name in algorithms if name in block.algorithms):
-            row = {"method": label(algorithm, swa)}
+            row = {"method": label_of(algorithm, swa)}
             for part in ("seen", "unseen"):
                 mean = block.average(algorithm, swa=swa, metric=part)
                 if np.isnan(mean.value):

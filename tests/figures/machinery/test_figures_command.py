@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from landscape.config import ALGORITHMS
+from landscape.algorithms.catalogue import METHODS
 from landscape.errors import InputError
 from landscape.figures.__main__ import choose, listing, main
 from landscape.figures.machinery import registry, state
@@ -54,7 +54,7 @@ def test_names_are_found_in_any_case_and_unknown_ones_get_a_suggestion() -> None
 
 
 def test_an_item_that_waits_says_so_in_one_line(study: Study, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    if "dge" in ALGORITHMS:
+    if "dge" in METHODS:
         pytest.skip("DGE has arrived")
     main(["dge-fig1", "--out", str(tmp_path), "--root", str(study.root)])
     said = capsys.readouterr().out.strip()
