@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from landscape.plots import theme
 from landscape.plots.canvas import colour_bar, drawn_on, page
 from landscape.plots.fig6 import legend_handles
-from landscape.plots.surface import axis_ratio, draw_paths
+from landscape.plots.surface import axis_ratio, draw_paths, draw_points, name_axes
 from landscape.surface.conflict import ConflictMap
 from landscape.surface.surface import Surface
 
@@ -37,16 +37,11 @@ def plot_conflict(
         ax.contourf(conflict.x, conflict.y, values, levels=levels, cmap=MAP, vmin=-reach, vmax=reach, zorder=1)
         if values.count() and float(values.min()) < 0 < float(values.max()):
             ax.contour(conflict.x, conflict.y, values, levels=[0.0], colors="black", linewidths=0.8, zorder=1.5)
-        yy, xx = np.meshgrid(conflict.y, conflict.x, indexing="ij")
-        known = ~np.ma.getmaskarray(values)
-        ax.plot(xx[known], yy[known], ".", color="black", ms=2.2, mec="white", mew=0.3, zorder=2, label="_points")
+        draw_points(ax, conflict.x, conflict.y, ~np.ma.getmaskarray(values))
         if surface is not None:
             draw_paths(ax, surface)
         ax.set_title("mean cosine of the domains' gradients" if title is None else title)
-        ax.set_xlabel("distance along $e_1$")
-        ax.set_ylabel("distance along $e_2$")
-        ax.set_xlim(conflict.x[0], conflict.x[-1])
-        ax.set_ylim(conflict.y[0], conflict.y[-1])
+        name_axes(ax, conflict.x, conflict.y)
     return ax
 
 

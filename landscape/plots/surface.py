@@ -9,7 +9,7 @@ from matplotlib.contour import QuadContourSet
 from matplotlib.patches import Patch
 
 from landscape.plots import theme
-from landscape.plots.canvas import colour_bar, new_figure
+from landscape.plots.canvas import colour_bar, drawn_on
 from landscape.plots.levels import LOSS_STEPS, Levels
 from landscape.surface.panels import panel_of
 from landscape.surface.surface import Surface
@@ -47,28 +47,34 @@ def plot_surface(
         The axes. Its filled contours are ``ax.collections[0]``, as a colour bar needs them.
     """
     panel = surface.panel(metric, domain=domain, split=split)
-    with theme.style():
-        if ax is None:
-            ratio = axis_ratio(surface)
-            ax = new_figure(theme.COLUMN, 2.8 if ratio is None else 0.8 + 2.1 * ratio).add_subplot()
-            _draw_contours(ax, surface, panel.values, metric, levels)
+    ratio, alone = axis_ratio(surface), ax is None
+    with drawn_on(ax, theme.COLUMN, 2.8 if ratio is None else 0.8 + 2.1 * ratio) as ax:
+        _draw_contours(ax, surface, panel.values, metric, levels)
+        if alone:
             panel_bar(ax, metric)
-        else:
-            _draw_contours(ax, surface, panel.values, metric, levels)
         # Where not all points were measured, it has to be seen which were.
         if are_few(surface) or not surface.measured.all() if points is None else points:
-            yy, xx = np.meshgrid(surface.y, surface.x, indexing="ij")
-            known = ~np.isnan(panel.values) & surface.measured
-            ax.plot(xx[known], yy[known], ".", color="black", ms=2.2, mec="white", mew=0.3, zorder=2, label="_points")
+            draw_points(ax, surface.x, surface.y, ~np.isnan(panel.values) & surface.measured)
         draw_paths(ax, surface, paths)
         where = f", {domain} ({split})" if domain else ""
         ax.set_title(panel_of(metric).title + where if title is None else title)
-        ax.set_xlabel("distance along $e_1$")
-        ax.set_ylabel("distance along $e_2$")
-        ax.set_xlim(surface.x[0], surface.x[-1])
-        ax.set_ylim(surface.y[0], surface.y[-1])
+        name_axes(ax, surface.x, surface.y)
         _set_aspect(ax, surface)
     return ax
+
+
+def draw_points(ax: Axes, x: np.ndarray, y: np.ndarray, known: np.ndarray) -> None:
+    """The points of a grid that were measured, (ny, nx) bool."""
+    yy, xx = np.meshgrid(y, x, indexing="ij")
+    ax.plot(xx[known], yy[known], ".", color="black", ms=2.2, mec="white", mew=0.3, zorder=2, label="_points")
+
+
+def name_axes(ax: Axes, x: np.ndarray, y: np.ndarray) -> None:
+    """The plane's axes, from end to end."""
+    ax.set_xlabel("distance along $e_1$")
+    ax.set_ylabel("distance along $e_2$")
+    ax.set_xlim(x[0], x[-1])
+    ax.set_ylim(y[0], y[-1])
 
 
 def draw_paths(ax: Axes, surface: Surface, paths: Sequence[str] | None = None) -> None:

@@ -11,7 +11,7 @@ from landscape.figures.machinery.product import Product
 from landscape.figures.machinery.study import Study
 from landscape.figures.numbers.cells import Key, left_out, noted, of_first_seed, stacked
 from landscape.figures.numbers.interval import Mean
-from landscape.figures.numbers.seeds import over_seeds, verdict
+from landscape.figures.numbers.seeds import in_words, over_seeds, verdict
 from landscape.figures.numbers.study_surfaces import ALGORITHMS, surfaces_of
 from landscape.plots.fig6 import losses_of, mixing_name, plot_fig6
 from landscape.plots.interactive import write_page
@@ -121,8 +121,8 @@ def _finding(ends: pd.DataFrame, planes: pd.DataFrame) -> str:
     for target, rows in planes.groupby("target", sort=False):
         mean = Mean.of(rows["difference"].to_numpy())
         balanced = (rows["FGMix + SWA test_balanced_accuracy"] - rows["ERM + SWA test_balanced_accuracy"]).mean()
-        interval = f" [{mean.low:+.3f}, {mean.high:+.3f}], {verdict(mean)}" if mean.known else ""
-        words.append(f"{target} {mean.value:+.3f}{interval} (balanced {balanced:+.3f})")
+        decision = f", {verdict(mean)}" if mean.known else ""
+        words.append(f"{target} {in_words(mean, '+.3f')}{decision} (balanced {balanced:+.3f})")
     over = "one seed, which decides nothing" if seeds == 1 else f"95 % t-intervals over {seeds} seeds"
     raw = ends[ends["role"] == "end"]
     off = ""

@@ -18,7 +18,7 @@ from landscape.figures.numbers.cells import (
     seeds_of,
     stacked,
 )
-from landscape.figures.numbers.seeds import over_seeds
+from landscape.figures.numbers.seeds import in_words, over_seeds
 from landscape.figures.numbers.study_codes import association_of, count_words, mean_of, verdicts
 from landscape.plots.captions import seed_words
 from landscape.plots.correlation import plot_fig8
@@ -116,9 +116,8 @@ def _finding(study: Study, found: "dict[Key, Association]", table: pd.DataFrame)
     if len(known):
         mine = known[known["target"] == main]
         value = mean_of(mine, "rho", len(seeds) > 1)
-        ends = f" [{value.low:+.2f}, {value.high:+.2f}]" if value.known else ""
         words.append(
-            f"Within groups, which is what the weights determine, it is {value.value:+.2f}{ends} for target {main}; "
+            f"Within groups, which is what the weights determine, it is {in_words(value, '+.2f')} for target {main}; "
             f"{count_words(verdicts(known, _GROUP, 'rho').values(), higher='positive', lower='negative')} targets."
         )
     else:

@@ -18,7 +18,7 @@ from landscape.figures.numbers.cells import (
     seeds_of,
     stacked,
 )
-from landscape.figures.numbers.seeds import over_seeds
+from landscape.figures.numbers.seeds import in_words, over_seeds
 from landscape.figures.numbers.study_codes import codes_of_models, count_words, mean_of, verdicts, weights_words
 from landscape.plots.captions import seed_words
 from landscape.plots.fig9 import plot_fig9
@@ -130,12 +130,11 @@ def _finding(study: Study, found: "dict[Key, list[Embedding]]", table: pd.DataFr
     silhouette = drawn[drawn["measure"] == "domain silhouette"]
     mine = entropy[entropy["target"] == main]
     value = mean_of(mine, "difference", len(seeds) > 1)
-    ends = f" [{value.low:+.4f}, {value.high:+.4f}]" if value.known else ""
     over = "95 % t-intervals over seeds" if len(seeds) > 1 else "95 % intervals over images, of one run each"
     decided = [verdicts(part, _GROUP).values() for part in (entropy, silhouette)]
     return (
         f"The entropy of the domains among near codes of a class is {mine['ERM'].mean():.4f} nat under ERM for target "
-        f"{main} ({mine['shuffled'].mean():.4f} if domains were shuffled within class), and {value.value:+.4f}{ends} "
+        f"{main} ({mine['shuffled'].mean():.4f} if domains were shuffled within class), and {in_words(value, '+.4f')} "
         f"beside that under FGMix; over all targets domains are by this measure "
         f"{count_words(decided[0], higher='more mixed', lower='less mixed')}, by their silhouettes "
         f"{count_words(decided[1], higher='less mixed', lower='more mixed')} ({over}; {seed_words(seeds)})."

@@ -10,6 +10,7 @@ from landscape.figures.machinery.product import Product
 from landscape.figures.machinery.study import Study
 from landscape.figures.numbers.interval import Mean, over_cells
 from landscape.figures.numbers.run_scores import Block, Scores
+from landscape.figures.numbers.seeds import NONE, in_words
 from landscape.plots.selection import Row, plot_selection
 from landscape.training import Run, evaluations
 
@@ -120,12 +121,13 @@ def make(study: Study) -> Product:
         gain, change = over_cells(found.gain[name]), found.rho_change(name)
         row = {"method": label_of(name)}
         for index, kind in enumerate(("raw", "SWA")):
-            row[f"rho, {kind}"] = _number(over_cells(found.rho[name][..., index]).value, "+.2f")
-        row["rho, SWA minus raw"] = _interval(change, "+.2f")
-        row["gain from SWA, points"] = _interval(gain, "+.1f")
+            rho = over_cells(found.rho[name][..., index]).value
+            row[f"rho, {kind}"] = NONE if np.isnan(rho) else f"{rho:+.2f}"
+        row["rho, SWA minus raw"] = in_words(change, "+.2f")
+        row["gain from SWA, points"] = in_words(gain, "+.1f")
         own = name != "erm" and "erm" in block.algorithms
-        row["gain minus ERM's, points"] = _interval(found.gain_over(name), "+.1f") if own else "n/a"
-        rows.append(row | {"interval over": f"{gain.n} {gain.unit}" if gain.known else "n/a"})
+        row["gain minus ERM's, points"] = in_words(found.gain_over(name), "+.1f") if own else NONE
+        rows.append(row | {"interval over": f"{gain.n} {gain.unit}" if gain.known else NONE})
     each = pd.DataFrame(
         {
             "method": label_of(name),
@@ -188,15 +190,6 @@ def _unit(block: Block) -> str:
     return f"over {len(block.targets)} targets, one seed" if len(block.targets) > 1 else "(none: one target, one seed)"
 
 
-def _number(value: float, form: str) -> str:
-    return "n/a" if np.isnan(value) else f"{value:{form}}"
-
-
-def _interval(mean: Mean, form: str) -> str:
-    words = _number(mean.value, form)
-    return f"{words} [{mean.low:{form}}, {mean.high:{form}}]" if mean.known else words
-
-
 def _finding(found: Agreement) -> str:
     """SWA's effect on FGMix's rho, and on its accuracy next to ERM's."""
     names = [name for name in ("fgmix", "erm") if name in found.block.algorithms]
@@ -205,11 +198,11 @@ def _finding(found: Agreement) -> str:
     parts = []
     for name in names:
         change = found.rho_change(name)
-        parts.append(f"{label_of(name)} {_interval(change, '+.2f')}" + _open(change, found.block))
+        parts.append(f"{label_of(name)} {in_words(change, '+.2f')}" + _open(change, found.block))
     words = f"SWA changes rho of source validation and target accuracy by {'; '.join(parts)}"
     if len(names) == 2:
         gap = found.gain_over("fgmix")
-        words += f". FGMix gains {_interval(gap, '+.1f')} points more from SWA than ERM" + _open(gap, found.block)
+        words += f". FGMix gains {in_words(gap, '+.1f')} points more from SWA than ERM" + _open(gap, found.block)
     return f"{words}."
 
 

@@ -10,6 +10,7 @@ from landscape.figures.machinery.study import Study
 from landscape.figures.numbers.interval import over_cells
 from landscape.figures.numbers.published import NONE, SEARCH, Printed, ablation, matched
 from landscape.figures.numbers.run_scores import Block, Scores
+from landscape.figures.numbers.seeds import in_words
 from landscape.figures.numbers.tabulate import Lookup, averages, kind_of_error, values
 from landscape.reference import read
 
@@ -75,8 +76,7 @@ def finding_of(block: Block) -> str:
     steps = []
     for first, second in pairwise(ladder):
         gap = over_cells(block.values(second, swa=False) - block.values(first, swa=False))
-        words = f"{label_of(first)} to {label_of(second)} {gap.value:+.1f}"
-        steps.append((words + f" [{gap.low:+.1f}, {gap.high:+.1f}]" if gap.known else words, gap.decided))
+        steps.append((f"{label_of(first)} to {label_of(second)} {in_words(gap, '+.1f')}", gap.decided))
     if not steps:
         return f"Only {label_of(block.algorithms[0])} has finished runs: there is nothing to compare."
     rising = sum(decided for _, decided in steps)

@@ -17,6 +17,7 @@ from landscape.config import MixupConfig, RunConfig
 from landscape.figures.machinery.product import Product
 from landscape.figures.machinery.study import Study
 from landscape.figures.numbers.interval import Mean
+from landscape.figures.numbers.seeds import in_words
 from landscape.plots.invariance import plot_invariance
 from landscape.seeding import numpy_generator, torch_seed
 from landscape.storage import atomic_write, digest
@@ -96,7 +97,7 @@ def make(study: Study) -> Product:
         for kind in KINDS
     }
     rows = [
-        {"weights": words} | {f"AUC {MEASURES[m]}": _interval(means[m, kind]) for m in MEASURES}
+        {"weights": words} | {f"AUC {MEASURES[m]}": in_words(means[m, kind], ".3f") for m in MEASURES}
         for kind, words in KINDS.items()
     ]
     n = len(setting.seeds)
@@ -233,10 +234,6 @@ def auc_by_domain(weights: np.ndarray, positive: np.ndarray, domains: np.ndarray
     return float(np.mean(found)) if found else np.nan
 
 
-def _interval(mean: Mean) -> str:
-    return f"{mean.value:.3f} [{mean.low:.3f}, {mean.high:.3f}]" if mean.known else f"{mean.value:.3f}"
-
-
 def _finding(means: dict[tuple[str, str], Mean]) -> str:
     """What the learned and the cosine weights know, by the intervals over seeds."""
     parts = []
@@ -244,13 +241,8 @@ def _finding(means: dict[tuple[str, str], Mean]) -> str:
         words = []
         for name, where in MEASURES.items():
             mean = means[name, kind]
-            side = (
-                "undecided"
-                if not mean.known or mean.low <= 0.5 <= mean.high
-                else "more"
-                if mean.value > 0.5
-                else "less"
-            )
-            words.append(f"{_interval(mean)} {where} ({side})")
+            decided = mean.known and not mean.low <= 0.5 <= mean.high
+            side = ("more" if mean.value > 0.5 else "less") if decided else "undecided"
+            words.append(f"{in_words(mean, '.3f')} {where} ({side})")
         parts.append(f"{KINDS[kind]}: {' and '.join(words)}")
     return f"AUC of the weight for invariant instances, {'; '.join(parts)}; 'more' means that they weigh more."

@@ -9,9 +9,9 @@ from landscape.algorithms.catalogue import label_of
 from landscape.config import PRESETS, RunConfig
 from landscape.data.layouts import LAYOUTS
 from landscape.figures.machinery.study import Study
+from landscape.figures.numbers.seeds import NONE
 from landscape.reference import read
 
-NONE = "n/a"
 # Our names of the data sets -> those of the reference tables.
 DATASETS = {
     "pacs": "PACS",

@@ -7,6 +7,8 @@ import pandas as pd
 
 from landscape.figures.numbers.interval import Mean
 
+NONE = "n/a"
+
 
 def over_seeds(table: pd.DataFrame, by: Sequence[str], quantities: Sequence[str]) -> pd.DataFrame:
     """One row for each group and quantity: number of seeds, mean, and the ends of its 95 % t-interval over seeds.
@@ -75,3 +77,11 @@ def verdict(difference: Mean) -> str:
     if not difference.decided:
         return "undecided"
     return "higher" if difference.value > 0 else "lower"
+
+
+def in_words(mean: Mean, form: str) -> str:
+    """``+1.2 [+0.4, +2.0]``: the mean, with its interval where it has one; n/a without a number."""
+    if np.isnan(mean.value):
+        return NONE
+    ends = f" [{mean.low:{form}}, {mean.high:{form}}]" if mean.known else ""
+    return f"{mean.value:{form}}{ends}"
