@@ -61,7 +61,7 @@ def demo_result(monkeypatch: pytest.MonkeyPatch) -> Path:
     class Drawn(Exception):
         pass
 
-    def draw(setting: object, *, out: Path, name: str, **options: object) -> None:
+    def draw(setting: object, where: object, *, out: Path, name: str, **options: object) -> None:
         raise Drawn(out / f"{name}.nc")
 
     with monkeypatch.context() as patch:
