@@ -73,7 +73,8 @@ class RunConfig:
     concept where the data has concepts, else random."""
 
     model: str = "efficientnet_lite0"
-    """efficientnet_lite0, resnet18, resnet50, densenet121, small_cnn, timm:NAME, or your package.module:function."""
+    """efficientnet_lite0, resnet18, resnet50, densenet121, small_cnn, timm:NAME, or your package.module:function; the
+    built-in ones and timm's may add layers: resnet18+selfnorm."""
     weights: str = "imagenet"
     """imagenet, none, or the path of a file of weights."""
     head: Literal["linear", "nonlinear"] = "linear"

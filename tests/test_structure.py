@@ -32,7 +32,8 @@ FLOORS = (
     ("explore", "demo"),
 )
 # The rows of the algorithms say what a configuration may hold: they lie below it, what they name far above.
-CATALOGUE = {f"landscape.algorithms.{name}" for name in ("catalogue", "method", "fgmix_options")}
+CATALOGUE = {f"landscape.algorithms.{name}" for name in ("catalogue", "method", "fgmix_options", "rows")}
+CATALOGUE |= {f"landscape.algorithms.rows.{path.stem}" for path in (PACKAGE / "algorithms" / "rows").glob("[a-z]*.py")}
 # One analysis each: what two of them need lies below; of another one they take results by name, and nothing else.
 ANALYSES = ("flatness", "surface", "embedding", "correlation")
 RESULTS = {"landscape.flatness.eigenvectors.Eigenvectors", "landscape.flatness.setting.stratified"}

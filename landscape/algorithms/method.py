@@ -51,6 +51,11 @@ class Choice:
         return "{" + ", ".join(f"{value:g}" if isinstance(value, float) else str(value) for value in self.values) + "}"
 
 
+def ranges(**settings: Range) -> Mapping[str, Range]:
+    """Setting -> where a search draws it from."""
+    return MappingProxyType(settings)
+
+
 @dataclass(frozen=True)
 class Options:
     """The method has no settings of its own."""

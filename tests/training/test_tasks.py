@@ -69,7 +69,7 @@ def test_an_analysis_looks_at_one_of_the_targets(tiny: RunConfig, tmp_path: Path
 def test_views_of_one_source_are_domains(tiny: RunConfig, tmp_path: Path, name: str) -> None:
     config = tiny.replace(algorithm=name, sources=("clay",))
     for refuse in (train, plan):
-        with pytest.raises(InputError, match="needs at least two domains, but clay is the only one; .*--views 3"):
+        with pytest.raises(InputError, match=r"needs at least two domains, but clay is the only one; .*--views 3"):
             refuse(config, root=tmp_path)
     assert not list(tmp_path.iterdir())
     config = config.replace(views=3, augmentation="randaugment")

@@ -10,8 +10,8 @@ from torch.nn import Parameter
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from landscape.algorithms.algorithm import Setup
-from landscape.algorithms.catalogue import SAMOptions
 from landscape.algorithms.composed import Composed, Metrics
+from landscape.algorithms.rows.ascent import SAMOptions
 
 
 def build(setup: Setup) -> Composed:

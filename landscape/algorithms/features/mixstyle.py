@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from landscape.algorithms.algorithm import Setup
-from landscape.algorithms.catalogue import MixStyleOptions
 from landscape.algorithms.composed import Composed
+from landscape.algorithms.rows.features import MixStyleOptions
 from landscape.data import Minibatch
 from landscape.errors import InputError
 from landscape.seeding import numpy_generator

@@ -7,9 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from landscape.algorithms.algorithm import Algorithm, Setup
-from landscape.algorithms.catalogue import SagNetOptions
 from landscape.algorithms.composed import Composed
 from landscape.algorithms.optimizers import optimizer_of, schedule
+from landscape.algorithms.rows.loops import SagNetOptions
 from landscape.data import Minibatch
 from landscape.models import build_head
 from landscape.seeding import torch_generator

@@ -7,10 +7,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from landscape.algorithms.algorithm import Algorithm, Setup
-from landscape.algorithms.catalogue import SagNetMapsOptions
 from landscape.algorithms.composed import Composed
 from landscape.algorithms.loops.sagnet import other_content, other_style
 from landscape.algorithms.optimizers import optimizer_of, schedule
+from landscape.algorithms.rows.loops import SagNetMapsOptions
 from landscape.data import Minibatch
 from landscape.errors import InputError
 from landscape.models import Network, build_head

@@ -5,8 +5,8 @@ from typing import cast
 import numpy as np
 
 from landscape.algorithms.algorithm import Setup
-from landscape.algorithms.catalogue import PCGradOptions
 from landscape.algorithms.composed import Composed
+from landscape.algorithms.rows.rules import PCGradOptions
 from landscape.algorithms.rules.kinds import GramRule
 
 

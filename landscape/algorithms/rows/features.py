@@ -1,0 +1,34 @@
+"""Methods that act on features between stages: their files are in ``features/``. No torch in here."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from landscape.algorithms.method import Choice, Method, Options, ranges
+from landscape.fields import option
+
+
+@dataclass(frozen=True)
+class MixStyleOptions(Options):
+    """Where and how styles are mixed. The values of the FGMix paper are lost; these are the authors' own."""
+
+    stages: tuple[str, ...] = ("stage1", "stage2")
+    """Stages behind which styles are mixed; the last one must not be among them."""
+    probability: float = option(0.5, least=0, most=1)
+    """Chance that a stage mixes in a step: one coin a stage for the whole batch."""
+    alpha: float = option(0.1, above=0)
+    """Of the Beta(alpha, alpha) that weighs an image's own style against its partner's."""
+    pairing: Literal["random", "cross-domain"] = "random"
+    """Partners: any image of the batch, or one of the next domain."""
+
+
+ROWS = (
+    Method(
+        "mixstyle",
+        "MixStyle",
+        "Zhou et al. 2021, section 3",
+        "features.mixstyle",
+        MixStyleOptions,
+        colour="#1B7837",
+        search=ranges(alpha=Choice((0.1, 0.2, 0.3))),
+    ),
+)
