@@ -119,9 +119,8 @@ def test_analysis_example_finds_its_runs(name: str, example: str, two_seeds: Pat
     for reference in references:
         if reference.endswith(".safetensors"):  # a file of the reader's own
             (two_seeds / reference).touch()
-        assert resolve(reference, options.overrides.root).is_file()
-    stored = options.plot_only or ()
-    stored = stored if isinstance(stored, tuple) else (stored,)
+        assert resolve(reference, options.shared.overrides.root).is_file()
+    stored = options.shared.plot_only
     assert set(stored) <= {demo_result}
     assert bool(references) != bool(stored)
 

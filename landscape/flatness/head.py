@@ -9,7 +9,6 @@ the same as the GGN, since the logits are linear in the weights. Its products co
 """
 
 import copy
-from typing import Any
 
 import numpy as np
 import torch
@@ -60,10 +59,17 @@ def head_curvature(
     own = copy.deepcopy(classifier).to("cpu", torch.float64).eval()
     codes, labels = codes.detach().to("cpu", torch.float64), labels.cpu()
     data, loss = [(codes, labels)], nn.CrossEntropyLoss()
-    options: dict[str, Any] = {"top": top, "density": density}
     if not has_closed_form(own):
         found = Curvature.measure(
-            own, loss, data, matrix=matrix, trace_vectors=trace_vectors, seed=seed, tolerance=_TOLERANCE, **options
+            own,
+            loss,
+            data,
+            matrix=matrix,
+            top=top,
+            trace_vectors=trace_vectors,
+            density=density,
+            seed=seed,
+            tolerance=_TOLERANCE,
         )
         return Curvature(**{**vars(found), "scope": "classifier"})
     with torch.no_grad():
@@ -71,7 +77,7 @@ def head_curvature(
     z = np.concatenate([codes.numpy(), np.ones((len(codes), 1))], axis=1)
     size = p.shape[1] * z.shape[1]
     if size <= DENSE_LIMIT:
-        solved = dense(_written(p, z), **options) | {"method": "closed form"}
+        solved = dense(_written(p, z), top=top, density=density) | {"method": "closed form"}
     else:
         values, residuals, _ = extremes(_products(p, z), top=top, both=False, seed=seed, tolerance=_TOLERANCE)
         curve = np.empty((2, 0))

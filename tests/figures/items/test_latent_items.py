@@ -11,7 +11,6 @@ import pytest
 from scipy import stats
 
 from landscape.checkpoint import Checkpoint
-from landscape.embedding import draw as embedding_draw
 from landscape.embedding.embedding import Embedding
 from landscape.errors import InputError
 from landscape.figures.items import fig4, fig8, fig9
@@ -100,7 +99,7 @@ def test_a_second_call_measures_nothing(reaching: Study, products, monkeypatch: 
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("measured again")
 
-    monkeypatch.setattr(embedding_draw, "_make", refuse)
+    monkeypatch.setattr("landscape.embedding.fit.embed_codes", refuse)
     monkeypatch.setattr("landscape.correlation.measure.measure", refuse)
     again = ITEMS[name].make(reaching)
     assert again.finding == products[name].finding
