@@ -101,7 +101,7 @@ class RunConfig:
     device: Device = "auto"
     """Where to compute."""
     precision: Precision = "auto"
-    """fp32, bf16 autocast, or whichever a short trial on this hardware finds faster."""
+    """fp32, bf16 autocast, or whichever a short timing on this hardware finds faster."""
     record_every: int = option(300, least=1)
     """Steps between recorded checkpoints; a run keeps at most 20."""
     save_every: int = option(100, least=1)

@@ -258,8 +258,8 @@ def minibatches(task: Task, config: RunConfig, network: Network, device: torch.d
 def resolve_hardware(config: RunConfig) -> RunConfig:
     """Replace ``precision="auto"`` by what this hardware is faster in; it is part of a run's identity."""
     device = resolve_device(config.device)
-    trial = step_timer(lambda: architecture(config), config.image_size)
-    choice = resolve_precision(config.precision, device, trial, key=f"train {config.model} {config.image_size}")
+    timer = step_timer(lambda: architecture(config), config.image_size)
+    choice = resolve_precision(config.precision, device, timer, key=f"train {config.model} {config.image_size}")
     return config.replace(precision=choice.precision)
 
 
