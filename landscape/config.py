@@ -7,11 +7,11 @@ names the choice. No torch in here: ``--help`` has to answer at once.
 import dataclasses
 import json
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import tyro
 
-from landscape.algorithms.catalogue import find
+from landscape.algorithms.catalogue import METHODS, find
 from landscape.algorithms.fgmix_options import MixupConfig
 from landscape.algorithms.method import Method, Options, StoredOptions
 from landscape.errors import InputError
@@ -36,7 +36,7 @@ class RunConfig:
     data_dir: str | None = None
     """Folder that holds the downloaded data sets, as DomainBed lays them out."""
     target: str = "sketch"
-    """The domain that training never sees; all others are sources."""
+    """The domain that training never sees; all others are sources. In Python, beside `sources` give `targets`."""
     sources: tuple[str, ...] = option((), later=True)
     """Domains to train on; none given means all but the targets. The targets are then --targets, else all others."""
     targets: tuple[str, ...] = option((), later=True)
@@ -127,10 +127,11 @@ class RunConfig:
 
     def _take_options(self) -> None:
         """Default settings where none are given; FGMix's own are the mixup's."""
-        wanted, given = self.method.options, self.options
-        if isinstance(given, MixupConfig):
+        wanted, given = self.method.options, cast(Options | None, self.options)
+        if wanted is MixupConfig and isinstance(given, MixupConfig):
             object.__setattr__(self, "mixup", given)
-        if given is None or type(given) is Options or isinstance(given, MixupConfig):
+            given = None
+        if given is None or type(given) is Options:
             object.__setattr__(self, "options", Options() if wanted is MixupConfig else wanted())
         elif not isinstance(given, wanted) and wanted is not StoredOptions:
             raise InputError(
@@ -165,9 +166,14 @@ class RunConfig:
         return min(self.mixup.start - 1, self.steps) if shared else 0
 
     def replace(self, **changes: Any) -> "RunConfig":
-        """A copy with some fields changed; another algorithm comes with its own default settings."""
+        """A copy with some fields changed.
+
+        Another algorithm comes with its own default settings, and beside sources a target is the only one.
+        """
         if changes.get("algorithm", self.algorithm) != self.algorithm:
             changes = {"options": None, **changes}
+        if "target" in changes and changes.get("sources", self.sources):
+            changes = {"targets": (changes["target"],), **changes}
         return dataclasses.replace(self, **changes)
 
     def to_dict(self) -> dict[str, Any]:
@@ -181,6 +187,11 @@ class RunConfig:
     def from_dict(cls, values: dict[str, Any]) -> "RunConfig":
         """The inverse of :meth:`to_dict`; it imports nothing of the user's own."""
         values = known(cls, values)
+        if "algorithm" in values and ":" not in values["algorithm"] and values["algorithm"] not in METHODS:
+            raise InputError(
+                f"the stored configuration has the algorithm {values['algorithm']!r}, which this version does not "
+                "have; was it written by a newer one?"
+            )
         values["mixup"] = MixupConfig(**known(MixupConfig, values.get("mixup", {})))
         if stored := values.get("options"):
             row = find(values["algorithm"])
@@ -206,6 +217,16 @@ class RunConfig:
                 values["mixup"] = {"momentum": self.mixup.momentum}
         if self.schedule != "constant":
             values["steps"] = self.steps
+        # A setting that is not used names nothing, and a method's own default is as good as the same number given.
+        used = {
+            "views": self.views_per_image > 1,
+            "random_ops": self.augmentation == "randaugment",
+            "magnitude": self.augmentation == "randaugment",
+            "momentum": self.optimizer == "sgd",
+        }
+        numbers = {**vars(self), "views": self.views_per_image}
+        values = {name: value for name, value in values.items() if name not in used}
+        values |= {name: numbers[name] for name, counts in used.items() if counts}
         return values
 
     def hash(self) -> str:

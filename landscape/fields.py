@@ -34,7 +34,8 @@ def option(
             its default, so that older runs keep theirs.
     """
     bounds = {"least": least, "above": above, "below": below, "most": most}
-    return dataclasses.field(default=default, metadata={"bounds": bounds, _LATER: later})
+    numbers = {"bounds": bounds} if any(bound is not None for bound in bounds.values()) else {}
+    return dataclasses.field(default=default, metadata={**numbers, _LATER: later})
 
 
 def normalise(config: Any, prefix: str = "--") -> None:
@@ -57,6 +58,8 @@ def normalise(config: Any, prefix: str = "--") -> None:
             value = int(value)
         if isinstance(value, list):
             value = tuple(value)
+        if item.type == tuple[str, ...] and isinstance(value, str):
+            value = (value,)
         object.__setattr__(config, item.name, value)
         if value is not None and "bounds" in item.metadata:
             _check(flag, value, **item.metadata["bounds"])
@@ -65,6 +68,8 @@ def normalise(config: Any, prefix: str = "--") -> None:
 def _check(
     flag: str, value: float, *, least: float | None, above: float | None, below: float | None, most: float | None
 ) -> None:
+    if not isinstance(value, Real):
+        raise InputError(f"{flag} is {value!r}; expected a number.")
     # Comparisons are written so that a value that is not a number fails them.
     lower = (least is None or value >= least) and (above is None or value > above)
     upper = (below is None or value < below) and (most is None or value <= most)

@@ -324,8 +324,9 @@ def _common_config(
     for other in others:
         _check_agreement(first, other, fields)
     config = first.config or RunConfig(weights="none")
-    if "target" in changes and changes["target"] not in config.targets:  # that domain is left out, all others are not
-        config = config.replace(sources=(), targets=())
+    if "target" in changes and config.sources:  # another domain is looked at; the others that were trained on stay
+        left = [name for name in config.sources if name.casefold() != changes["target"].casefold()]
+        config = config.replace(sources=tuple(left or config.sources))
     return config.replace(**changes)
 
 

@@ -11,7 +11,7 @@ from landscape import command
 from landscape.algorithms.catalogue import METHODS, find
 from landscape.algorithms.method import Method, own_method
 from landscape.config import PRESETS, MixupConfig, PresetFlag, PresetName, RunConfig
-from landscape.errors import unknown_choice
+from landscape.errors import InputError, unknown_choice
 
 DESCRIPTION = """Train a network on some domains, with one of the methods that python -m landscape.algorithms lists.
 
@@ -59,6 +59,7 @@ class _PlainOptions(TrainOptions):
 def main(args: list[str] | None = None) -> None:
     """Parse, train, print what came out."""
     arguments = list(sys.argv[1:] if args is None else args)
+    check_targets(arguments)
     preset = preset_named(arguments)
     row = method_named(arguments, PRESETS[preset].algorithm)
     config = PRESETS[preset].replace(algorithm=row.name, options=None if row.name in METHODS else row.options())
@@ -94,6 +95,19 @@ def method_named(arguments: list[str], default: str) -> Method:
     """The row of ``--algorithm`` among the arguments: it decides which settings there are."""
     name = given(arguments, "--algorithm") or default
     return own_method(name, load=True) if ":" in name else find(name.lower())
+
+
+def check_targets(arguments: list[str]) -> None:
+    """Whether the domains to leave out are named once: the last of two names would become a source, silently.
+
+    Raises:
+        InputError: both flags, or one of them twice.
+    """
+    flags = [flag for flag in (each.partition("=")[0] for each in arguments) if flag in ("--target", "--targets")]
+    if len(flags) > 1:
+        raise InputError(
+            f"got {' and '.join(flags)}; give --target NAME once, or all domains to leave out as --targets NAME NAME."
+        )
 
 
 def given(arguments: list[str], flag: str) -> str | None:

@@ -80,7 +80,9 @@ def test_hash_ignores_what_bits_do_not_depend_on(name: str) -> None:
 
 @pytest.mark.parametrize("item", fields_of(RunConfig), ids=lambda item: item.name)
 def test_hash_sees_every_other_setting(item: dataclasses.Field) -> None:
-    config = RunConfig()
+    # What belongs to RandAugment or to SGD counts where these are.
+    needs = {"random_ops": {"augmentation": "randaugment"}, "momentum": {"optimizer": "sgd"}}
+    config = RunConfig(**needs.get("random_ops" if item.name == "magnitude" else item.name, {}))
     other = config.replace(**{item.name: another(item, getattr(config, item.name))})
     assert other.hash() != config.hash()
     assert (other.trunk_hash() != config.trunk_hash()) == (item.name != "algorithm")
@@ -186,6 +188,21 @@ def test_later_settings_are_stored_only_where_they_say_something() -> None:
     assert (stored["views"], stored["sources"], stored["options"]) == (3, ("a",), {"total": "mean"})
 
 
+def test_equal_runs_have_one_name_however_they_are_written() -> None:
+    assert RunConfig(views=1).hash() == RunConfig().hash()
+    average = RunConfig(algorithm="grad-average")
+    assert average.hash() == average.replace(views=3).hash() != average.replace(views=4).hash()
+    assert RunConfig(magnitude=3, random_ops=5, momentum=0.5).hash() == RunConfig().hash()
+
+
+def test_a_target_beside_sources_is_the_only_one() -> None:
+    config = RunConfig(sources=("a", "b"), targets=("c", "d"))
+    assert config.replace(target="d").targets == ("d",)
+    assert RunConfig().replace(sources=("a",), target="c").targets == ("c",)
+    assert RunConfig().replace(target="c").targets == ()
+    assert RunConfig(sources="a").sources == ("a",)  # type: ignore[arg-type]
+
+
 def test_a_schedule_stretches_over_the_steps_so_they_name_the_run() -> None:
     config = RunConfig(schedule="cosine")
     assert config.hash() != config.replace(steps=5001).hash()
@@ -265,6 +282,14 @@ def test_recorded_points_and_the_advice_that_follows_from_them(steps: int, every
         (lambda: MixupConfig(momentum=1.0), "--mixup.momentum is 1.0; expected a number from 0"),
         (lambda: MixupConfig(radius=-1.0), "--mixup.radius is -1.0; expected a number above 0"),
         (lambda: MixupConfig(depth=3), "unknown --mixup.depth '3'; expected one of: 1, 2"),  # type: ignore[arg-type]
+        (lambda: RunConfig(lr="x"), "--lr is 'x'; expected a number"),  # type: ignore[arg-type]
+        (lambda: RunConfig.from_dict({"algorithm": "future"}), "algorithm 'future', which this version .* newer"),
+        (
+            lambda: RunConfig(algorithm="pcgrad", options=MixupConfig(start=5)),
+            "settings of pcgrad are PCGradOptions, but MixupConfig were given",
+        ),
+        (lambda: METHODS["mixstyle"].options(stages=()), "--options.stages is empty; expected one stage or more"),
+        (lambda: METHODS["mixstyle"].options(stages=("stage1", "stage1")), "each once"),
         (lambda: RunConfig.from_dict({"future": 1}), r"unknown settings \(future\).* newer"),
         (lambda: RunConfig.from_dict({"mixup": {"odd": 1}}), r"unknown settings \(odd\)"),
     ],

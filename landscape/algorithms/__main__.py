@@ -9,7 +9,7 @@ import tyro
 from landscape import command
 from landscape.algorithms.catalogue import METHODS, find
 from landscape.algorithms.fgmix_options import MixupConfig
-from landscape.algorithms.method import Method
+from landscape.algorithms.method import Method, own_method
 
 DESCRIPTION = """The training methods, what each one needs, and its settings.
 
@@ -35,7 +35,8 @@ def main(args: list[str] | None = None) -> None:
     options = command.parse(
         AlgorithmsOptions, prog="python -m landscape.algorithms", description=DESCRIPTION, args=args
     )
-    print("\n\n".join(describe(find(name.lower())) for name in options.names) if options.names else table())
+    rows = [own_method(name, load=True) if ":" in name else find(name.lower()) for name in options.names]
+    print("\n\n".join(map(describe, rows)) if rows else table())
 
 
 def table() -> str:
@@ -50,7 +51,8 @@ def table() -> str:
 def needs(method: Method) -> str:
     """What a method cannot do without, in words."""
     words = [f"{method.fewest_domains} domains or views"] if method.fewest_domains > 1 else []
-    return ", ".join([*words, *(["latent codes"] if method.needs_codes else [])]) or "-"
+    words += ["latent codes"] if method.needs_codes else []
+    return ", ".join([*words, *(["named stages"] if method.needs_stages else [])]) or "-"
 
 
 def describe(method: Method) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -84,6 +85,7 @@ class Algorithm(ABC):
         self.modules: dict[str, nn.Module] = {}
         self.optimizers: dict[str, Optimizer] = {}
         self.state: dict[str, Tensor] = {}
+        self._hooks = _hooks(self.network)
 
     @abstractmethod
     def update(self, batch: Minibatch, step: int) -> dict[str, Tensor]:
@@ -138,7 +140,9 @@ class Algorithm(ABC):
         """Whether all that has to be saved is declared.
 
         Raises:
-            InputError: an attribute holds a module, an optimizer or a tensor that would not be saved.
+            InputError: an attribute holds a module, an optimizer, a tensor or an array that would not be saved, a plain
+                number has changed since the beginning, or a hook stays on the network. What an object of another
+                class hides is not seen.
         """
         owners = [self.network, *self.modules.values()]
         declared = {id(part) for owner in owners for part in owner.modules()}
@@ -146,11 +150,24 @@ class Algorithm(ABC):
         declared |= {id(part) for part in (*self.optimizers.values(), *self.state.values())}
         for name, value in vars(self).items():
             for part in _parts(value):
-                if isinstance(part, nn.Module | Optimizer | Tensor) and id(part) not in declared:
+                lost = isinstance(part, nn.Module | Optimizer | Tensor) and id(part) not in declared
+                if lost or isinstance(part, np.ndarray):
                     raise InputError(
                         f"{type(self).__name__}.{name} holds a {type(part).__name__} that would be lost when a run is "
                         "resumed; put it into modules, optimizers or state, under a name."
                     )
+        plain = {name: value for name, value in vars(self).items() if isinstance(value, bool | int | float | str)}
+        if (begun := vars(self).setdefault("_begun", plain)) != plain:
+            changed = next(name for name in plain if begun.get(name) != plain[name])
+            raise InputError(
+                f"{type(self).__name__}.{changed} changes while it trains, which would be lost when a run is resumed; "
+                "put it into state, as a tensor."
+            )
+        if (hooks := _hooks(self.network)) != self._hooks:
+            raise InputError(
+                f"{type(self).__name__} leaves {hooks - self._hooks} hooks in the network, which would be copied into "
+                "averages and change what evaluations see; use network.between(stage, function) in its update."
+            )
 
 
 def _hooks(network: nn.Module) -> int:
@@ -158,10 +175,16 @@ def _hooks(network: nn.Module) -> int:
 
 
 def _parts(value: Any) -> Iterator[Any]:
-    """A value, and what is in it if it is a container."""
+    """A value, and what is in it if it is a container, or an algorithm that this one consists of."""
+    if isinstance(value, Algorithm):
+        value = [each for name, each in vars(value).items() if name not in ("network", "config", "facts")]
     if isinstance(value, dict):
         value = list(value.values())
-    yield from value if isinstance(value, list | tuple | set) else (value,)
+    if isinstance(value, list | tuple | set):
+        for each in value:
+            yield from _parts(each)
+    else:
+        yield value
 
 
 def build_algorithm(network: Network, config: RunConfig, facts: Facts) -> Algorithm:
@@ -175,14 +198,13 @@ def build_algorithm(network: Network, config: RunConfig, facts: Facts) -> Algori
     row.check(facts.sources, facts.views)
     if row.needs_codes:
         network.split_required(row.label)
-    before = _hooks(network)
-    made = row.maker()(Setup(network, config, facts))
-    if not isinstance(made, Algorithm):
-        raise InputError(f"{row.name} makes a {type(made).__name__}; expected a landscape.algorithms.Algorithm.")
+    maker = row.maker()
+    if isinstance(maker, type) and not issubclass(maker, Algorithm):
+        raise InputError(
+            f"{row.name} is no landscape.algorithms.Algorithm; derive it from that class, or from Composed."
+        )
+    made: Algorithm = maker(Setup(network, config, facts))
     if not any(group["params"] for optimizer in made.optimizers.values() for group in optimizer.param_groups):
         raise InputError(f"{row.name} has no optimizer; put one into its optimizers, as 'base'.")
     made.check_declared()
-    # A hook would be copied into averages, and change what evaluations see.
-    if _hooks(network) != before:
-        raise InputError(f"{row.name} leaves hooks in the network; use network.between(stage, function) in its update.")
     return made

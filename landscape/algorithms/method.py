@@ -1,7 +1,7 @@
 """A method as a row of the catalogue: what everything but its own file knows about it. No torch in here."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import MISSING, dataclass, field, fields, replace
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -84,6 +84,7 @@ class Method:
         options: the dataclass of its settings.
         fewest_domains: domains, or views of one domain, that it needs in a minibatch.
         needs_codes: whether it needs a network of featurizer and classifier.
+        needs_stages: whether it needs a network that names its stages.
         views: augmented copies of each image in a minibatch, unless the run says otherwise.
         trunk: whether its first steps are plain ERM, trained once for all such methods.
         colour: in figures.
@@ -97,6 +98,7 @@ class Method:
     options: type[Options] = Options
     fewest_domains: int = 1
     needs_codes: bool = False
+    needs_stages: bool = False
     views: int = 1
     trunk: bool = False
     colour: str = GREY
@@ -132,7 +134,8 @@ def own_method(name: str, *, load: bool = False) -> Method:
     Args:
         name: how it was named.
         load: import the class, and take from it what a row holds (attributes ``label``, ``paper``, ``Options``,
-            ``fewest_domains``, ``needs_codes``, ``views``); else nothing is imported, and a file cannot choose what is.
+            ``fewest_domains``, ``needs_codes``, ``views``); else nothing is imported, and a file cannot choose what is:
+            the label is then the class's name.
 
     Raises:
         InputError: it cannot be imported, or is no class that makes an algorithm.
@@ -144,8 +147,16 @@ def own_method(name: str, *, load: bool = False) -> Method:
     if not (isinstance(made, type) and callable(getattr(made, "update", None))):
         raise InputError(f"{_FLAG} {name} is no class with a method update(batch, step); derive it from Algorithm.")
     options = getattr(made, "Options", Options)
-    if not (isinstance(options, type) and issubclass(options, Options)):
-        raise InputError(f"{name}.Options is no dataclass derived from landscape.algorithms.method.Options.")
+    frozen = getattr(vars(options).get("__dataclass_params__"), "frozen", False) if isinstance(options, type) else False
+    if not (frozen and issubclass(options, Options)):
+        raise InputError(
+            f"{name}.Options is no frozen dataclass derived from landscape.algorithms.Options; write "
+            "@dataclass(frozen=True) above it."
+        )
+    if lacking := [
+        item.name for item in fields(options) if item.default is MISSING and item.default_factory is MISSING
+    ]:
+        raise InputError(f"{name}.Options.{lacking[0]} has no default; give every setting one.")
     facts = ("label", "paper", "fewest_domains", "needs_codes", "views")
     return replace(plain, options=options, **{fact: getattr(made, fact) for fact in facts if hasattr(made, fact)})
 

@@ -62,6 +62,7 @@ def codes_of(opened: Opened, recipe: Recipe, compute: Compute = DEFAULT) -> Code
         classes=tuple(images.classes),
         domains=tuple(images.domains),
         target=task.target,
+        sources=() if task.leaves_one_out else task.sources,
         rows=rows,
         files=tuple(images.files[row] for row in rows),
         mixtures=tuple(mixtures),

@@ -48,6 +48,7 @@ class Codes:
     target: str
     rows: np.ndarray
     files: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
     mixtures: tuple[Mixed, ...] = ()
     about: Mapping[str, Any] = field(default_factory=dict)
 
@@ -85,9 +86,16 @@ class Codes:
         return self.domain == self.domains.index(self.target)
 
     @property
+    def is_source(self) -> np.ndarray:
+        """(N,) bool: of the domains that training saw; every one but the target unless they are named."""
+        if not self.sources:
+            return ~self.is_target
+        return np.isin(self.domain, [self.domains.index(name) for name in self.sources])
+
+    @property
     def in_pool(self) -> np.ndarray:
         """(N,) bool: the sources' in-split, of which hulls and mixup codes are made."""
-        return ~self.is_target & ~self.held_out
+        return self.is_source & ~self.held_out
 
     @classmethod
     def of(

@@ -88,7 +88,7 @@ def _queries(codes: Codes, notes: list[str]) -> dict[str, np.ndarray]:
     if lost := int((codes.is_target & ~known).sum()):
         notes.append(f"{lost} target images are of classes that no source has; they are left out of the coverage")
     queries = {TARGET: np.flatnonzero(codes.is_target & known)}
-    held_out = np.flatnonzero(~codes.is_target & codes.held_out & known)
+    held_out = np.flatnonzero(codes.is_source & codes.held_out & known)
     if len(held_out):
         queries[HELD_OUT] = held_out
     else:

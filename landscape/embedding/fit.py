@@ -57,12 +57,12 @@ def embed_codes(codes: Codes, recipe: Recipe, *, journal: Path | str | None = No
     about = {
         **codes.about,
         "target": codes.target,
-        "sources": [name for name in codes.domains if name != codes.target],
+        "sources": list(codes.sources or (name for name in codes.domains if name != codes.target)),
         "n": {
             "images": count,
             "pool": int(codes.in_pool.sum()),
             "target": int(codes.is_target.sum()),
-            "held_out": int((~codes.is_target & codes.held_out).sum()),
+            "held_out": int((codes.is_source & codes.held_out).sum()),
             "mixup": {mixed.name: len(mixed) for mixed in codes.mixtures},
         },
         "extrapolated": {mixed.name: float(mixed.extrapolated.mean()) for mixed in codes.mixtures},

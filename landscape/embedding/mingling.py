@@ -84,7 +84,7 @@ def mingle(codes: "Codes", recipe: Recipe) -> tuple[dict[str, np.ndarray], list[
     estimates = []
     generator = numpy_generator(recipe.random_state, "evaluation", "embedding", "mingling")
     for scope in SCOPES:
-        rows = np.arange(len(codes)) if scope == SCOPES[0] else np.flatnonzero(~codes.is_target)
+        rows = np.arange(len(codes)) if scope == SCOPES[0] else np.flatnonzero(codes.is_source)
         own, label, domain = codes.codes[rows].astype(np.float64), codes.label[rows], codes.domain[rows]
         near = neighbours_within(own, label, recipe.neighbours)
         alone = _one_domain(label, domain)

@@ -74,7 +74,7 @@ def end_of(stages: Stages, stage: str, method: str, name: str) -> str:
             "the attribute stages = {'stage1': its submodule, ...}."
         )
     if stage not in stages:
-        raise unknown_choice(f"stage of {name}", stage, ["input", *stages])
+        raise unknown_choice(f"stage of {name}", stage, stages)
     return stages[stage]
 
 

@@ -4,11 +4,14 @@ import json
 import math
 from collections.abc import Mapping
 from itertools import combinations
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from landscape.config import RunConfig
 from landscape.data import Task
+from landscape.data.task import domains_of
 from landscape.errors import InputError
 from landscape.training.run import Run
 from landscape.training.state import saved_step
@@ -39,11 +42,47 @@ def check_method(config: RunConfig, present: Mapping[str, set[int]]) -> None:
             "would be plain ERM. Give more --steps, a smaller --mixup.start, or --algorithm erm."
         )
     if mixup.domains_per_mixup > domains:
-        raise InputError(f"--mixup.domains-per-mixup is {mixup.domains_per_mixup}, but there are {domains} sources.")
+        kind = "sources" if views == 1 else "domains"
+        raise InputError(f"--mixup.domains-per-mixup is {mixup.domains_per_mixup}, but there are {domains} {kind}.")
     if views == 1 and not any(first & second for first, second in combinations(present.values(), 2)):
         raise InputError(
             f"{row.label} mixes images of one class from different sources, but no two sources share a class."
         )
+
+
+def check_task(config: RunConfig, task: Task) -> None:
+    """Whether a task that is open already is the one that the configuration names.
+
+    Raises:
+        InputError: it trains on other domains, or leaves others out.
+    """
+    given = config.targets or (() if config.sources else (config.target,))
+    wanted = domains_of(task.images, config.sources, given)
+    if wanted != (task.sources, task.targets):
+        words = [
+            f"{', '.join(sources)} to train on, {', '.join(targets)} unseen"
+            for sources, targets in (wanted, (task.sources, task.targets))
+        ]
+        raise InputError(
+            f"the configuration has {words[0]}, but the task that was given has {words[1]}; open it with "
+            "open_task(config)."
+        )
+
+
+def checked_metrics(metrics: Any, config: RunConfig) -> dict[str, Tensor]:
+    """What an update returned, if it is what the loop needs.
+
+    Raises:
+        InputError: it is something else; of a method of the user's own.
+    """
+    if not isinstance(metrics, dict) or not isinstance(metrics.get("loss"), Tensor):
+        raise InputError(
+            f"update of {config.algorithm} returned {type(metrics).__name__}; expected a dictionary of scalar tensors, "
+            "'loss' among them."
+        )
+    if wrong := [name for name, value in metrics.items() if not isinstance(value, Tensor) or value.numel() != 1]:
+        raise InputError(f"update of {config.algorithm} returned {wrong[0]!r} that is no tensor of one number.")
+    return metrics
 
 
 def check_same_data(run: Run | None, task: Task) -> None:

@@ -21,12 +21,21 @@ from landscape.data import DomainImages, Minibatches, Task, augmentation_of, nor
 from landscape.data.images import list_images
 from landscape.data.listing import Listing
 from landscape.data.task import domains_of
+from landscape.errors import InputError
 from landscape.fields import known
 from landscape.hardware import resolve_device, resolve_precision, step_timer, to_channels_last
 from landscape.models import Network, build_network
 from landscape.seeding import torch_seed
 from landscape.training.averaging import WeightAverage
-from landscape.training.checks import check_finite, check_method, check_same_data, check_steps, check_weights
+from landscape.training.checks import (
+    check_finite,
+    check_method,
+    check_same_data,
+    check_steps,
+    check_task,
+    check_weights,
+    checked_metrics,
+)
 from landscape.training.guard import exclusive, stop_on_signal
 from landscape.training.recorder import Recorder
 from landscape.training.run import Run
@@ -58,12 +67,12 @@ def train(
         TrainingDiverged: a loss was not finite.
         KeyboardInterrupt: interrupted; the state was saved.
     """
-    if task is None:
-        check_run(config, list_images(config.data, data_dir=config.data_dir, domains=config.domains))
-        task = open_task(config, progress=progress)
-    else:
-        check_run(config, task.images, ~task.split.held_out)
-    run = locate(config, root=root, share_trunk=share_trunk, images=task.images)
+    images = task.images if task else list_images(config.data, data_dir=config.data_dir, domains=config.domains)
+    if task:
+        check_task(config, task)
+    if not (run := locate(config, root=root, share_trunk=share_trunk, images=images)).is_done():
+        check_run(run.config, images, ~task.split.held_out if task else True)
+    task = task or open_task(config, progress=progress)
     for existing in (run, run.trunk):
         check_same_data(existing, task)
     if run.is_done():
@@ -86,16 +95,21 @@ def plan(config: RunConfig, *, root: Path | str = "checkpoints", share_trunk: bo
         InputError: what :func:`train` would refuse before its first step, as far as that shows without decoding images.
     """
     listing = list_images(config.data, data_dir=config.data_dir, domains=config.domains)
-    sources = check_run(config, listing)
     run = locate(config, root=root, share_trunk=share_trunk, images=listing)
+    config = run.config
+    sources, targets = domains_of(listing, config.sources, config.targets or (config.target,))
     lines = [
         f"data:  {listing.name}, {len(listing.classes)} classes; {', '.join(sources)} to train on, "
-        f"{', '.join(run.config.targets or (run.config.target,))} unseen",
+        f"{', '.join(targets)} unseen",
         f"run:   {run.folder}",
     ]
     if run.is_done():
         return "\n".join([*lines, "finished: nothing to do"])
+    check_run(config, listing)
     check_steps(run)
+    domains = len(sources) * config.views_per_image
+    views = f", {config.views_per_image} views of each source" if config.views_per_image > 1 else ""
+    lines.append(f"step:  {domains} x {config.batch_size} images{views}")
     done = saved_step(run.resume_path)
     if (trunk := _missing_trunk(run)) is not None:
         known = [step for step in (saved_step(trunk.resume_path), *trunk.states()) if step < run.branch_step]
@@ -133,16 +147,13 @@ def locate(
     return run
 
 
-def check_run(config: RunConfig, images: DomainImages | Listing, trained: np.ndarray | bool = True) -> tuple[str, ...]:
+def check_run(config: RunConfig, images: DomainImages | Listing, trained: np.ndarray | bool = True) -> None:
     """What a method needs of domains, classes and network: seen before an image is decoded or a step is done.
 
     Args:
         config: the run.
         images: all images; a listing will do.
         trained: (N,) bool: those to train on, as far as that is known.
-
-    Returns:
-        The sources.
 
     Raises:
         InputError: something is lacking.
@@ -155,7 +166,6 @@ def check_run(config: RunConfig, images: DomainImages | Listing, trained: np.nda
     facts = Facts(sources, images.classes, counts, config.views_per_image)
     with torch_seed(config.seed, "policy"):
         build_algorithm(architecture(config, len(images.classes)), config, facts)
-    return sources
 
 
 def _missing_trunk(run: Run) -> Run | None:
@@ -195,7 +205,9 @@ def _train(run: Run, task: Task, *, progress: bool, is_trunk: bool = False) -> N
             for step, batch in batches.prefetch(done + 1, config.steps + 1):
                 began = time.perf_counter()
                 with torch_seed(config.seed, "dropout", step):
-                    metrics = _to_floats(algorithm.update(batch, step))  # the step's one synchronisation point
+                    metrics = _to_floats(
+                        checked_metrics(algorithm.update(batch, step), config)
+                    )  # the step's one synchronisation point
                 check_finite(metrics["loss"], step, run)
                 average.update(network, step)
                 bar.set_postfix_str(f"loss {metrics['loss']:.3f}", refresh=False)
@@ -278,11 +290,16 @@ def architecture(config: RunConfig, num_classes: int = 10) -> Network:
 
 def with_own_options(config: RunConfig) -> RunConfig:
     """For a method of the user's own: its class is imported, and what was given or stored becomes its settings."""
-    if not isinstance(config.options, StoredOptions):
+    if config.method.options is not StoredOptions:
         return config
     options = own_method(config.algorithm, load=True).options
-    given = known(options, dict(config.options.values))
-    return config.replace(options=options(**given))
+    if isinstance(config.options, StoredOptions):
+        return config.replace(options=options(**known(options, dict(config.options.values))))
+    if not isinstance(config.options, options):
+        raise InputError(
+            f"the settings of {config.algorithm} are its Options, but {type(config.options).__name__} were given."
+        )
+    return config
 
 
 def _restore(run: Run, algorithm: Algorithm, average: WeightAverage, is_trunk: bool) -> int:

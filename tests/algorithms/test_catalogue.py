@@ -54,6 +54,39 @@ class Hooked(Bold):
         self.network.featurizer.register_forward_hook(lambda *_: None)
 
 
+class Counting(Bold):
+    def __init__(self, setup):
+        super().__init__(setup)
+        self.count = 0
+
+    def update(self, batch, step):
+        self.count += 1
+        return super().update(batch, step)
+
+
+class Nested(Bold):
+    def __init__(self, setup):
+        super().__init__(setup)
+        self.kept = {"a": [torch.zeros(3)]}
+
+
+class HookedLate(Bold):
+    def update(self, batch, step):
+        self.network.featurizer.register_forward_hook(lambda *_: None)
+        return super().update(batch, step)
+
+
+class Thawed(Bold):
+    class Options(Options):
+        x: int = 3
+
+
+class Demanding(Bold):
+    @dataclass(frozen=True)
+    class Options(Options):
+        need: int
+
+
 class Idle(Bold):
     def __init__(self, setup):
         super().__init__(setup)
@@ -62,6 +95,11 @@ class Idle(Bold):
 
 class Plain:
     pass
+
+
+class Stranger:
+    def update(self, batch, step):
+        return {}
 """
 
 
@@ -125,13 +163,18 @@ def test_the_table_and_a_description(capsys: pytest.CaptureFixture[str]) -> None
     main([])
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[1:]] == list(METHODS)
+    assert "named stages" in next(line for line in lines if line.startswith("mixstyle"))
     main(["PCGrad", "fgmix"])
     text = capsys.readouterr().out
     assert "--options.total (default mean)" in text
     assert "--mixup.eta (default 0.1; search {0.01, 0.03, 0.1, 0.3})" in text
 
 
-def test_a_method_of_ones_own_has_a_row(own: str) -> None:
+def test_a_method_of_ones_own_has_a_row(own: str, capsys: pytest.CaptureFixture[str]) -> None:
+    main([f"{own}:Bold"])
+    said = capsys.readouterr().out
+    assert f"Bold ({own}:Bold)" in said
+    assert "--options.boldness (default 2.0)" in said
     row = own_method(f"{own}:Bold", load=True)
     assert (row.label, row.fewest_domains, row.options().boldness) == ("Bold", 2, 2.0)
     net = network()
@@ -162,7 +205,9 @@ def test_a_file_never_chooses_what_is_imported(own: str) -> None:
     ("name", "text"),
     [
         ("Forgetful", r"Forgetful.queue holds a Tensor that would be lost .* modules, optimizers or state"),
-        ("Hooked", "leaves hooks in the network; use network.between"),
+        ("Nested", r"Nested.kept holds a Tensor that would be lost"),
+        ("Hooked", "leaves 1 hooks in the network, .*; use network.between"),
+        ("Stranger", r"is no landscape.algorithms.Algorithm; derive it"),
         ("Idle", "has no optimizer"),
     ],
 )
@@ -173,7 +218,21 @@ def test_what_would_be_lost_or_copied_is_refused(own: str, name: str, text: str)
 
 @pytest.mark.parametrize(
     ("name", "text"),
+    [("Counting", "Counting.count changes while it trains"), ("HookedLate", "leaves 1 hooks")],
+)
+def test_what_goes_wrong_later_is_refused_at_the_next_save(own: str, name: str, text: str) -> None:
+    algorithm = made(network(), run(f"{own}:{name}", options=own_method(f"{own}:{name}", load=True).options()))
+    algorithm.tensors()
+    algorithm.update(batch(), 1)
+    with pytest.raises(InputError, match=text):
+        algorithm.tensors()
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
     [
+        ("bold_methods:Thawed", "is no frozen dataclass derived from"),
+        ("bold_methods:Demanding", "Options.need has no default"),
         ("bold_methods:Plain", r"no class with a method update"),
         ("bold_methods:Bolt", "unknown class of bold_methods 'Bolt'.*mean 'Bold'"),
         ("nowhere_at_all:Bold", "cannot import 'nowhere_at_all' for --algorithm"),

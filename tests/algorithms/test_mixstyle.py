@@ -108,6 +108,11 @@ def test_stages_are_looked_at_before_the_first_step(stages: tuple[str, ...], tex
         made(staged(), run("mixstyle", options=METHODS["mixstyle"].options(stages=stages)))
 
 
+def test_partners_of_the_next_domain_need_one() -> None:
+    with pytest.raises(InputError, match="cross-domain needs two domains, but a is the only one"):
+        made(staged(), run("mixstyle", options=METHODS["mixstyle"].options(pairing="cross-domain")), sources=1)
+
+
 def test_a_network_without_stages_is_told_how_to_get_some() -> None:
     net = Network(nn.Flatten(), nn.Linear(12, 2), feature_dim=12, num_classes=2)
     with pytest.raises(InputError, match="MixStyle needs named stages, but network has none"):

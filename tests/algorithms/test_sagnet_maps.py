@@ -64,6 +64,8 @@ def test_a_step_is_three_gradients_at_the_same_weights(clip: float) -> None:
 
 
 def test_what_it_needs_of_a_network_is_said_before_the_first_step() -> None:
+    with pytest.raises(InputError, match="stage3, the last stage"):
+        made(staged(), run("sagnet-maps", options=METHODS["sagnet-maps"].options(stage="stage3"), image_size=16))
     with pytest.raises(InputError, match="needs named stages"):
         made(network(), run("sagnet-maps"))
 

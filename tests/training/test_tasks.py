@@ -1,6 +1,7 @@
 """One source and several targets, views as domains, other optimizers: through the whole engine and its command."""
 
 import math
+import sys
 from pathlib import Path
 
 import pytest
@@ -57,12 +58,71 @@ def test_an_analysis_looks_at_one_of_the_targets(tiny: RunConfig, tmp_path: Path
     opened = Opened.open([run.find()], progress=False)
     assert (opened.task.target, opened.task.sources) == ("ink", ("clay",))
     assert any("one of ink, neon; --target chooses another" in note for note in opened.notes)
-    other = Opened.open([run.find()], target="neon", progress=False)
-    assert (other.task.target, other.task.sources) == ("neon", ("clay",))
-    assert other.digest() != opened.digest()
-    seen = Opened.open([run.find()], target="clay", progress=False)
-    assert seen.task.sources == ("ink", "neon")
+    for name in ("neon", "Neon"):
+        other = Opened.open([run.find()], target=name, progress=False)
+        assert (other.task.target, other.task.sources) == ("neon", ("clay",))
+        assert other.digest() != opened.digest()
+    with pytest.raises(InputError, match="clay is both source and target"):
+        Opened.open([run.find()], target="clay", progress=False)
+
+
+def test_what_was_not_trained_on_is_no_source_of_an_embedding(tiny: RunConfig, tmp_path: Path) -> None:
+    from landscape.embedding.checkpoint_codes import codes_of
+    from landscape.embedding.recipe import Recipe
+
+    run = train(tiny.replace(algorithm="erm", sources=("clay",)), root=tmp_path, progress=False)
+    opened = Opened.open([run.find()], progress=False)
+    codes = codes_of(opened, Recipe(codes=()))
+    assert set(codes.domain[codes.in_pool].tolist()) == {codes.domains.index("clay")}
+    assert (codes.is_target == (codes.domain == codes.domains.index("ink"))).all()
+    # A source of several is looked at like a target; the others stay.
+    both = train(tiny.replace(algorithm="erm"), root=tmp_path, progress=False)
+    seen = Opened.open([both.find()], target="clay", progress=False)
     assert any("may be a domain that it has seen" in note for note in seen.notes)
+
+
+def test_a_task_of_another_run_is_refused(tiny: RunConfig, tmp_path: Path) -> None:
+    task = open_task(tiny, progress=False)
+    with pytest.raises(InputError, match=r"clay to train on, neon unseen, but the task .* clay, ink to train on"):
+        train(tiny.replace(sources=("clay",), targets=("neon",)), root=tmp_path, task=task, progress=False)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_finished_run_is_returned_whatever_this_version_would_refuse(
+    tiny: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = train(tiny, root=tmp_path, progress=False)
+    monkeypatch.setattr("landscape.training.engine.check_run", lambda *_: pytest.fail("checked"))
+    assert train(tiny, root=tmp_path, progress=False) == run
+    assert "nothing to do" in plan(tiny, root=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("returned", "text"),
+    [
+        ("{}", "returned dict; expected a dictionary of scalar tensors, 'loss' among them"),
+        ("{'loss': 1.0}", "expected a dictionary of scalar tensors"),
+        ("{'loss': torch.zeros(()), 'more': torch.zeros(2)}", "'more' that is no tensor of one number"),
+    ],
+)
+def test_an_update_of_ones_own_returns_what_the_loop_needs(
+    returned: str, text: str, tiny: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = OWN + f"\n    def update(self, batch, step):\n        return {returned}\n"
+    (tmp_path / "bold_returns.py").write_text(body)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=text):
+        train(tiny.replace(algorithm="bold_returns:Bold"), root="runs", progress=False)
+    del sys.modules["bold_returns"]  # the next one is another
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [["--target", "a", "--targets", "b", "c"], ["--target", "a", "--target=b"], ["--targets", "a", "--targets", "b"]],
+)
+def test_domains_to_leave_out_are_named_once(flags: list[str]) -> None:
+    with pytest.raises(InputError, match="--target NAME once, or all domains to leave out"):
+        main(["--algorithm", "erm", "--dry-run", *flags])
 
 
 @pytest.mark.parametrize("name", ["pcgrad", "fgmix"])
@@ -121,7 +181,9 @@ def test_the_command_takes_settings_of_the_chosen_method(
     flags = ["--data", tiny.data, "--root", str(tmp_path), "--model", "small_cnn", "--weights", "none"]
     flags += ["--image-size", "28", "--precision", "fp32", "--dry-run"]
     main(["--algorithm", "PCGrad", "--options.total", "sum", "--target", "neon", *flags])
-    folder = capsys.readouterr().out.splitlines()[1].split()[-1]
+    said = capsys.readouterr().out
+    assert "step:  2 x 32 images\n" in said
+    folder = said.splitlines()[1].split()[-1]
     config = RunConfig(
         algorithm="pcgrad", data=tiny.data, target="neon", model="small_cnn", weights="none", image_size=28,
         augmentation="affine", precision="fp32", options=METHODS["pcgrad"].options(total="sum"),
@@ -158,7 +220,7 @@ def test_a_run_of_ones_own_method_trains_and_is_read_without_it(
     assert run.config.options.boldness == 2.0
     assert run == train(config, root="runs", progress=False)
     (tmp_path / "bold_runs.py").unlink()
-    monkeypatch.delitem(__import__("sys").modules, "bold_runs")
+    del sys.modules["bold_runs"]
     opened = Opened.open([run.find()], progress=False)
     assert opened.names == ("Bold, step 8",)
     assert Run.open(run.folder).config.hash() == run.config.hash()

@@ -52,6 +52,7 @@ def moved(network: nn.Module, parameters: list[Parameter], moves: list[Tensor]) 
     """Weights moved by `moves` within the block. Batch norm's running statistics stay as they are meanwhile."""
     norms = [m for m in network.modules() if isinstance(m, _BatchNorm) and m.training and m.track_running_stats]
     momenta = [norm.momentum for norm in norms]
+    counts = [(count, count.clone()) for count in (norm.num_batches_tracked for norm in norms) if count is not None]
     with torch.no_grad():
         kept = [parameter.clone(memory_format=torch.preserve_format) for parameter in parameters]
         for norm in norms:
@@ -66,3 +67,5 @@ def moved(network: nn.Module, parameters: list[Parameter], moves: list[Tensor]) 
                 parameter.copy_(before)
             for norm, momentum in zip(norms, momenta, strict=True):
                 norm.momentum = momentum
+            for count, before in counts:
+                count.copy_(before)

@@ -31,6 +31,12 @@ def build(setup: Setup) -> Composed:
             f"--options.stages has {network.stages[-1]}, the last stage; MixStyle goes behind earlier ones."
         )
 
+    if options.pairing == "cross-domain" and len(setup.facts.domains) < 2:
+        raise InputError(
+            f"--options.pairing cross-domain needs two domains, but {setup.facts.domains[0]} is the only one; name "
+            "more sources, or take --options.pairing random."
+        )
+
     def features(batch: Minibatch, step: int) -> ExitStack:
         contexts = ExitStack()
         for stage in options.stages:

@@ -75,17 +75,19 @@ def other_style(features: Tensor, generator: torch.Generator) -> Tensor:
     share = share.view(-1, *[1] * (features.ndim - 1))
     other = torch.randperm(len(features), generator=generator).to(features.device)
     mean, variance = (share * each + (1 - share) * each[other] for each in (mean, variance))
-    return normal * (variance + _EPSILON).sqrt() + mean
+    return (normal * (variance + _EPSILON).sqrt() + mean).to(features.dtype)
 
 
 def other_content(features: Tensor, generator: torch.Generator) -> Tensor:
     """Features with their own statistics and another sample's normalised values, constants for the gradient."""
     normal, mean, variance = _normalised(features)
     other = torch.randperm(len(features), generator=generator).to(features.device)
-    return normal[other].detach() * (variance + _EPSILON).sqrt() + mean
+    return (normal[other].detach() * (variance + _EPSILON).sqrt() + mean).to(features.dtype)
 
 
 def _normalised(features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    if features.dtype in (torch.bfloat16, torch.float16):  # statistics of eight bits would be none
+        features = features.float()
     dims = -1 if features.ndim == 2 else tuple(range(2, features.ndim))
     variance, mean = torch.var_mean(features, dim=dims, keepdim=True)
     return (features - mean) / (variance + _EPSILON).sqrt(), mean, variance

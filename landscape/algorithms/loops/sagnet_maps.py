@@ -45,6 +45,11 @@ class SagNetMaps(Algorithm):
         network, size = self.network, self.config.image_size
         self.options = cast(SagNetMapsOptions, self.config.options)
         network.stages_required(self.config.method.label, [self.options.stage])
+        if self.options.stage == network.stages[-1]:
+            raise InputError(
+                f"--options.stage is {self.options.stage}, the last stage: the style network would have no stage of "
+                "its own."
+            )
         self.content = Composed(setup)
         self.style = Network(
             network.tail(self.options.stage, image_size=size),

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from landscape.algorithms.method import Choice, Method, Options, ranges
+from landscape.errors import InputError
 from landscape.fields import option
 
 
@@ -20,6 +21,14 @@ class MixStyleOptions(Options):
     pairing: Literal["random", "cross-domain"] = "random"
     """Partners: any image of the batch, or one of the next domain."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.stages or len(set(self.stages)) < len(self.stages):
+            raise InputError(
+                f"--options.stages is {' '.join(self.stages) or 'empty'}; expected one stage or more, each once "
+                "(without any, MixStyle would be plain ERM)."
+            )
+
 
 ROWS = (
     Method(
@@ -28,6 +37,7 @@ ROWS = (
         "Zhou et al. 2021, section 3",
         "features.mixstyle",
         MixStyleOptions,
+        needs_stages=True,
         colour="#1B7837",
         search=ranges(alpha=Choice((0.1, 0.2, 0.3))),
     ),

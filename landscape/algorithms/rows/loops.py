@@ -43,6 +43,7 @@ ROWS = (
         "Nam et al. 2021, in the authors' form on feature maps",
         "loops.sagnet_maps",
         SagNetMapsOptions,
+        needs_stages=True,
         needs_codes=True,
         colour="#C98B4B",
     ),

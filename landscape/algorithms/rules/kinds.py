@@ -96,11 +96,14 @@ def agreement(products: np.ndarray) -> dict[str, float]:
         products: (n, n) Gram matrix.
 
     Returns:
-        ``cosine``: the mean over pairs, and ``conflicts``: the share of pairs with a negative inner product.
+        ``cosine``: the mean over pairs, and ``conflicts``: the share of pairs with a negative inner product; nothing of
+        one domain.
 
     >>> agreement(np.array([[1.0, -0.5], [-0.5, 1.0]]))
     {'cosine': -0.5, 'conflicts': 1.0}
     """
+    if len(products) < 2:
+        return {}
     norms = np.sqrt(np.diag(products))
     above = np.triu_indices(len(products), 1)
     lengths = np.outer(norms, norms)[above]

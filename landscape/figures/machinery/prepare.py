@@ -51,5 +51,10 @@ def train_missing(configs: list[RunConfig], study: Study) -> None:
             f"seed {config.seed}, {plain + mixing} updates{left}",
             file=sys.stderr,
         )
-        train(config, root=study.root, task=study.task(config.target, config.seed), progress=study.progress)
+        train(
+            config,
+            root=study.root,
+            task=None if config.sources else study.task(config.target, config.seed),
+            progress=study.progress,
+        )
         done += plain + mixing

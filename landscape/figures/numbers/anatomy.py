@@ -96,7 +96,7 @@ def anatomy(checkpoint: Checkpoint) -> Anatomy:
     moments.load_state_dict(_state(checkpoint, "moments"))
 
     image = torch.zeros(1, 3, config.image_size, config.image_size)
-    sources = len([domain for domain in checkpoint.domains if domain != config.target])
+    sources = len(config.sources or [domain for domain in checkpoint.domains if domain != config.target])
     labels = (torch.arange(config.batch_size) % len(checkpoint.classes)).expand(sources, -1)
     code = network.featurizer(image)
     codes = moments.sample(labels.numel(), torch_generator(0, "evaluation", "anatomy"))
