@@ -16,6 +16,20 @@ class SAMOptions(Options):
     """ASAM: the radius of each weight is proportional to it."""
 
 
+@dataclass(frozen=True)
+class GSAMOptions(Options):
+    """How far GSAM looks, and how much of the gradient it gives up. The values are for fine-tuning; the paper's are
+    for vision transformers from scratch (radius 0.6 to 0.1, alpha 0.6).
+    """
+
+    rho: float = option(0.05, above=0)
+    """Radius of the ball in weight space at the first learning rate."""
+    rho_min: float = option(0.05, least=0)
+    """Radius where the learning rate has fallen to zero; it has to be rho for a constant learning rate."""
+    alpha: float = option(0.1, least=0)
+    """How much of the gradient's part at right angles to the one from above is climbed."""
+
+
 ROWS = (
     Method(
         "sam",
@@ -25,5 +39,14 @@ ROWS = (
         SAMOptions,
         colour="#4D4D4D",
         search=ranges(rho=Choice((0.01, 0.02, 0.05, 0.1))),
+    ),
+    Method(
+        "gsam",
+        "GSAM",
+        "Zhuang et al. 2022, Algorithm 1",
+        "ascent.gsam",
+        GSAMOptions,
+        colour="#7F8C3A",
+        search=ranges(alpha=Choice((0.01, 0.05, 0.1, 0.2, 0.4))),
     ),
 )
