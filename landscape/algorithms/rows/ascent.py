@@ -30,6 +30,16 @@ class GSAMOptions(Options):
     """How much of the gradient's part at right angles to the one from above is climbed."""
 
 
+@dataclass(frozen=True)
+class SAGMOptions(Options):
+    """How far SAGM looks, and how it matches the two gradients."""
+
+    rho: float = option(0.05, above=0)
+    """Radius of the ball in weight space."""
+    alpha: float = option(1e-3, least=0)
+    """Step down the gradient that the ascent takes back; the authors have 5e-4 on Office-Home and DomainNet."""
+
+
 ROWS = (
     Method(
         "sam",
@@ -48,5 +58,14 @@ ROWS = (
         GSAMOptions,
         colour="#7F8C3A",
         search=ranges(alpha=Choice((0.01, 0.05, 0.1, 0.2, 0.4))),
+    ),
+    Method(
+        "sagm",
+        "SAGM",
+        "Wang et al. 2023, section 3",
+        "ascent.sagm",
+        SAGMOptions,
+        colour="#3A7F8C",
+        search=ranges(alpha=Choice((5e-4, 1e-3))),
     ),
 )
