@@ -51,9 +51,9 @@ Features = Callable[[Minibatch, int], AbstractContextManager[object]]
 Loss = Callable[[Outputs], Tensor]
 Penalty = Callable[[Outputs, int], tuple[Tensor, Metrics]]
 """``(outputs, step)``: what is added to the loss, and what to log of it."""
-Ascent = Callable[[nn.Module, Callable[[], Metrics]], Metrics]
-"""``(network, gradients)``: calls `gradients`, which sets every ``.grad``, at weights of its choice, then puts them
-back."""
+Ascent = Callable[[nn.Module, Callable[[], Metrics], int], Metrics]
+"""``(network, gradients, step)``: calls `gradients`, which sets every ``.grad``, at weights of its choice, then puts
+them back."""
 
 
 def cross_entropy(outputs: Outputs) -> Tensor:
@@ -112,7 +112,7 @@ class Composed(Algorithm):
         def gradients() -> Metrics:
             return self._by_domain(batch, step) if self._rule else self._pooled(batch, step)
 
-        metrics = self._ascent(self.network, gradients) if self._ascent else gradients()
+        metrics = self._ascent(self.network, gradients, step) if self._ascent else gradients()
         self.descend(step)
         return metrics
 

@@ -31,7 +31,12 @@ def schedule(optimizer: Optimizer, config: RunConfig, step: int) -> None:
     """Set the learning rate of a step; it depends on the step alone, so that there is nothing to resume."""
     if config.schedule == "cosine":
         for group in optimizer.param_groups:
-            group["lr"] = config.lr * (1 + math.cos(math.pi * (step - 1) / config.steps)) / 2
+            group["lr"] = config.lr * share_of_rate(config, step)
+
+
+def share_of_rate(config: RunConfig, step: int) -> float:
+    """The learning rate of a step as a share of the first one."""
+    return (1 + math.cos(math.pi * (step - 1) / config.steps)) / 2 if config.schedule == "cosine" else 1.0
 
 
 def _is_fused(parameters: Sequence[Parameter]) -> bool:

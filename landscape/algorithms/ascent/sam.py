@@ -18,7 +18,7 @@ def build(setup: Setup) -> Composed:
     """Sharpness-aware minimisation (Foret et al. 2021, Algorithm 1; adaptive: Kwon et al. 2021)."""
     options = cast(SAMOptions, setup.config.options)
 
-    def ascent(network: nn.Module, gradients: Callable[[], Metrics]) -> Metrics:
+    def ascent(network: nn.Module, gradients: Callable[[], Metrics], step: int) -> Metrics:
         metrics = gradients()
         with torch.no_grad():
             trained = [parameter for parameter in network.parameters() if parameter.grad is not None]
