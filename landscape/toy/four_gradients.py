@@ -93,14 +93,14 @@ def appendix_a(scales: Sequence[float] = SCALES, *, threshold: float = THRESHOLD
     import torch
 
     from landscape import fgmix
+    from landscape.algorithms.rules.and_mask import sign_agreement
 
     gradients = torch.tensor(GRADIENTS, dtype=torch.float64)
     rows = torch.arange(len(gradients)).unsqueeze(0)
     sums = fgmix.cosine_scores(gradients, rows)
     weights = fgmix.softmax_weights(sums)
 
-    positive = (gradients > 0).double().mean(0)
-    disagreement = torch.minimum(positive, 1 - positive)
+    disagreement = (1 - sign_agreement(gradients)) / 2
     mask = (disagreement <= threshold).double()
     total = gradients.sum(0)
     return ToyExample(
