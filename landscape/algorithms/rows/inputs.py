@@ -1,0 +1,30 @@
+"""Methods that change the minibatch: their files are in ``inputs/``. No torch in here."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from landscape.algorithms.method import LogUniform, Method, Options, ranges
+from landscape.fields import option
+
+
+@dataclass(frozen=True)
+class MixupOptions(Options):
+    """Which images Mixup mixes, and how far."""
+
+    alpha: float = option(0.2, above=0)
+    """Of the Beta(alpha, alpha) that weighs an image against its partner."""
+    pairing: Literal["cross-domain", "pooled"] = "cross-domain"
+    """cross-domain: a random ring of the domains, one weight a pair (as DomainBed); pooled: any, one weight a step."""
+
+
+ROWS = (
+    Method(
+        "mixup",
+        "Mixup",
+        "Zhang et al. 2018, section 2; between domains: Gulrajani and Lopez-Paz 2021",
+        "inputs.mixup",
+        MixupOptions,
+        colour="#2C7FB8",
+        search=ranges(alpha=LogUniform(-1, 1)),
+    ),
+)
