@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from landscape.algorithms.method import LogUniform, Method, Options, ranges
+from landscape.algorithms.method import Choice, LogUniform, Method, Options, ranges
 from landscape.fields import option
 
 
@@ -17,6 +17,16 @@ class MixupOptions(Options):
     """cross-domain: a random ring of the domains, one weight a pair (as DomainBed); pooled: any, one weight a step."""
 
 
+@dataclass(frozen=True)
+class CutMixOptions(Options):
+    """How often and how large boxes are pasted."""
+
+    alpha: float = option(1.0, above=0)
+    """Of the Beta(alpha, alpha) that says how much of an image stays."""
+    probability: float = option(1.0, least=0, most=1)
+    """Chance that a step pastes."""
+
+
 ROWS = (
     Method(
         "mixup",
@@ -26,5 +36,14 @@ ROWS = (
         MixupOptions,
         colour="#2C7FB8",
         search=ranges(alpha=LogUniform(-1, 1)),
+    ),
+    Method(
+        "cutmix",
+        "CutMix",
+        "Yun et al. 2019, section 3",
+        "inputs.cutmix",
+        CutMixOptions,
+        colour="#41B6C4",
+        search=ranges(alpha=Choice((0.2, 0.5, 1.0)), probability=Choice((0.5, 1.0))),
     ),
 )
