@@ -74,7 +74,9 @@ def mixed_batch(batch: Minibatch, own: np.ndarray, partner: np.ndarray, classes:
     share = torch.from_numpy(own).to(batch.images.device)
     other = torch.from_numpy(partner).to(batch.images.device)
     images, labels = batch.images.flatten(0, 1), shares(batch.labels, classes).flatten(0, 1)
-    mixed = [interpolated(values, values[other], share).unflatten(0, batch.images.shape[:2]) for values in (images, labels)]
+    mixed = [
+        interpolated(values, values[other], share).unflatten(0, batch.images.shape[:2]) for values in (images, labels)
+    ]
     return Minibatch(mixed[0], mixed[1], batch.rows)
 
 
