@@ -35,7 +35,7 @@ def drawn_box(batch: Minibatch, alpha: float, generator: np.random.Generator) ->
     """A box whose area is a share 1 - Beta(alpha, alpha) of the images before it is clipped; its centre is uniform."""
     height, width = batch.images.shape[-2:]
     share = 1 - generator.beta(alpha, alpha)
-    return box(height, width, share, (generator.integers(height), generator.integers(width)))
+    return box(height, width, share, (int(generator.integers(height)), int(generator.integers(width))))
 
 
 def box(height: int, width: int, share: float, centre: tuple[int, int]) -> Box:
@@ -47,7 +47,7 @@ def box(height: int, width: int, share: float, centre: tuple[int, int]) -> Box:
     sides: list[slice] = []
     for length, middle in zip((height, width), centre, strict=True):
         half = int(length * share**0.5) // 2
-        sides.append(slice(max(int(middle) - half, 0), min(int(middle) + half, length)))
+        sides.append(slice(max(middle - half, 0), min(middle + half, length)))
     return sides[0], sides[1]
 
 

@@ -27,6 +27,18 @@ class CutMixOptions(Options):
     """Chance that a step pastes."""
 
 
+@dataclass(frozen=True)
+class LISAOptions(Options):
+    """Which pairs LISA makes, and how they are mixed."""
+
+    same_class: float = option(1.0, least=0, most=1)
+    """Chance that a step pairs images of one class and different domains; else of one domain and different classes."""
+    mix: Literal["cutmix", "mixup"] = "cutmix"
+    """cutmix: one box for the batch; mixup: a weight for each image."""
+    alpha: float = option(2.0, above=0)
+    """Of the Beta(alpha, alpha) that weighs an image against its partner."""
+
+
 ROWS = (
     Method(
         "mixup",
@@ -45,5 +57,14 @@ ROWS = (
         CutMixOptions,
         colour="#41B6C4",
         search=ranges(alpha=Choice((0.2, 0.5, 1.0)), probability=Choice((0.5, 1.0))),
+    ),
+    Method(
+        "lisa",
+        "LISA",
+        "Yao et al. 2022, section 3",
+        "inputs.lisa",
+        LISAOptions,
+        colour="#225EA8",
+        search=ranges(same_class=Choice((0.5, 1.0))),
     ),
 )
