@@ -39,6 +39,22 @@ class LISAOptions(Options):
     """Of the Beta(alpha, alpha) that weighs an image against its partner."""
 
 
+@dataclass(frozen=True)
+class RandConvOptions(Options):
+    """How a random convolution changes images, and how alike the answers have to be."""
+
+    mode: Literal["mix", "image"] = "mix"
+    """mix: images plus their convolution, in random shares; image: the convolution, or at times the images."""
+    kernels: tuple[int, ...] = (1, 3, 5, 7)
+    """Odd sizes of the kernel; one is drawn for each convolution."""
+    original: float = option(0.5, least=0, most=1)
+    """With --options.mode image: chance that the images which are classified stay as they are."""
+    weight: float = option(10.0, least=0)
+    """Weight of the consistency loss; the paper has 10 for mix and 5 for image."""
+    clamp: bool = False
+    """Cut the results to the range of pixels."""
+
+
 ROWS = (
     Method(
         "mixup",
@@ -66,5 +82,14 @@ ROWS = (
         LISAOptions,
         colour="#225EA8",
         search=ranges(same_class=Choice((0.5, 1.0))),
+    ),
+    Method(
+        "randconv",
+        "RandConv",
+        "Xu et al. 2021, section 3",
+        "inputs.randconv",
+        RandConvOptions,
+        colour="#7FCDBB",
+        search=ranges(weight=Choice((1.0, 5.0, 10.0))),
     ),
 )
