@@ -55,6 +55,18 @@ class RandConvOptions(Options):
     """Cut the results to the range of pixels."""
 
 
+@dataclass(frozen=True)
+class ProRandConvOptions(Options):
+    """How often and how far the random block changes images."""
+
+    repeats: int = option(10, least=1)
+    """Most times that the block is applied; a step draws from 1 to this."""
+    deformation: float = option(0.5, least=0)
+    """Largest deviation of the kernel's offsets, in pixels; the paper has 0.2 for images of 32 pixels, 0.5 for 224."""
+    smoothness: float = option(2.0, least=0)
+    """Width in pixels of the blur that makes the offsets a smooth field; the paper leaves it open."""
+
+
 ROWS = (
     Method(
         "mixup",
@@ -91,5 +103,14 @@ ROWS = (
         RandConvOptions,
         colour="#7FCDBB",
         search=ranges(weight=Choice((1.0, 5.0, 10.0))),
+    ),
+    Method(
+        "pro-randconv",
+        "Pro-RandConv",
+        "Choi et al. 2023, section 3",
+        "inputs.pro_randconv",
+        ProRandConvOptions,
+        colour="#1D91C0",
+        search=ranges(deformation=Choice((0.1, 0.2, 0.5))),
     ),
 )
