@@ -30,6 +30,18 @@ class MixStyleOptions(Options):
             )
 
 
+@dataclass(frozen=True)
+class ManifoldMixupOptions(Options):
+    """Where Manifold Mixup mixes, which images, and how far."""
+
+    stages: tuple[str, ...] = ("input", "stage1", "stage2")
+    """Where features may be mixed: the images or behind a stage; a step draws one."""
+    alpha: float = option(2.0, above=0)
+    """Of the Beta(alpha, alpha) of a step's weight; the FGMix paper's value is lost, this one is the authors'."""
+    pairing: Literal["pooled", "cross-domain"] = "pooled"
+    """pooled: any image; cross-domain: a random ring of the domains."""
+
+
 ROWS = (
     Method(
         "mixstyle",
@@ -40,5 +52,14 @@ ROWS = (
         needs_stages=True,
         colour="#1B7837",
         search=ranges(alpha=Choice((0.1, 0.2, 0.3))),
+    ),
+    Method(
+        "manifold-mixup",
+        "Manifold Mixup",
+        "Verma et al. 2019, section 2",
+        "features.manifold_mixup",
+        ManifoldMixupOptions,
+        colour="#5AAE61",
+        search=ranges(alpha=Choice((0.2, 0.5, 1.0, 2.0))),
     ),
 )

@@ -1,0 +1,1 @@
+"""Methods that change the minibatch: other images and labels than those drawn."""
