@@ -7,10 +7,19 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from landscape.algorithms.method import Method, own_method
-from landscape.algorithms.rows import ascent, features, fgmix, inputs, loops, rules
+from landscape.algorithms.rows import ascent, features, fgmix, inputs, loops, penalties, rules
 from landscape.errors import unknown_choice
 
-ROWS = (*fgmix.ROWS, *rules.ROWS, *inputs.ROWS, *features.ROWS, *ascent.ROWS, *loops.ROWS)
+ROWS = (
+    *fgmix.ROWS,
+    *inputs.ROWS,
+    *features.ROWS,
+    *penalties.ROWS,
+    *rules.ROWS,
+    *ascent.ROWS,
+    *loops.ROWS,
+)
+
 METHODS: Mapping[str, Method] = MappingProxyType({row.name: row for row in ROWS})
 """The methods of this version, by name."""
 

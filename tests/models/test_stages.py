@@ -227,7 +227,7 @@ def test_a_network_without_stages_says_so(name):
 
 def test_an_unknown_stage_is_named():
     network = build("small_cnn")
-    with pytest.raises(InputError, match="unknown stage of small_cnn 'stage4'; expected one of: input, stem, stage1"):
+    with pytest.raises(InputError, match="unknown stage of small_cnn 'stage4'; expected one of: stem, stage1"):
         network.stages_required("MixStyle", ["stage1", "stage4"])
 
 

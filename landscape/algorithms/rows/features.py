@@ -59,6 +59,7 @@ ROWS = (
         "Verma et al. 2019, section 2",
         "features.manifold_mixup",
         ManifoldMixupOptions,
+        needs_stages=True,
         colour="#5AAE61",
         search=ranges(alpha=Choice((0.2, 0.5, 1.0, 2.0))),
     ),

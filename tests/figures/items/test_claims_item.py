@@ -24,7 +24,7 @@ from landscape.figures.numbers.claim_tests import TESTS, Source
 from landscape.figures.numbers.evidence import Evidence, over_keys
 from landscape.figures.numbers.interval import Mean
 from landscape.figures.numbers.published import DATASETS
-from landscape.figures.numbers.run_scores import percent
+from landscape.figures.numbers.run_scores import Scores, percent
 from landscape.plots.claims import Line, plot_ledger
 from landscape.reference.stated_claims import Claim, claims
 
@@ -145,6 +145,26 @@ def test_the_variance_is_within_targets(study: Study, monkeypatch: pytest.Monkey
     assert stats.f.sf(ratio / found.mean.low, 10, 10) == pytest.approx(0.025)
     assert stats.f.cdf(ratio / found.mean.high, 10, 10) == pytest.approx(0.025)
     assert (found.n, found.mean.n, found.targets) == (12, 6, 2)
+
+
+def test_the_best_other_method_is_no_variant_and_has_all_runs(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = [(target, seed) for seed in (0, 1) for target in ("cartoon", "sketch")]
+    # Raw and averaged accuracy; FGMix's variant E and SAM, which lacks a run, would be better.
+    levels = {"erm": (0.5, 0.8), "coral": (0.6, 0.65), "fgmix": (0.63, 0.7), "e": (0.9, 0.9), "sam": (0.9, 0.9)}
+    rows = [
+        {"algorithm": name, "target": target, "seed": seed, "swa": swa, "selection": "last"}
+        | {"accuracy": level[swa] + seed * 0.01 * (name == "fgmix")}
+        for name, level in levels.items()
+        for target, seed in (keys[:3] if name == "sam" else keys)
+        for swa in (False, True)
+    ]
+    monkeypatch.setattr(Source, "scores", Scores(pd.DataFrame(rows), tuple(levels), ()))
+    monkeypatch.setattr(Study, "complete", lambda self, algorithms: keys)
+    raw, averaged = (TESTS[name](Source(study)) for name in ("best", "swa-best-all"))
+    assert (raw.mean.value, averaged.mean.value) == (pytest.approx(3.5), pytest.approx(-9.5))
+    assert (raw.n, raw.seeds) == (4, (0, 1))
+    assert raw.remark == "The best of 2 other methods is CORAL."
+    assert averaged.remark == "The best of 2 other methods is ERM + SWA."
 
 
 def test_coverage_is_against_controls(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
