@@ -22,7 +22,7 @@ def build(setup: Setup) -> Composed:
     """RandConv (Xu et al. 2021, "Robust and Generalizable Visual Representation Learning via Random Convolutions").
 
     Three versions of the images, each with a kernel of its own for the whole batch, in one forward pass: the first is
-    classified, and the answers to all three have to be alike (section 3.3). Published code sums the losses of several
+    classified, and the answers to all three have to be alike. Published code sums the losses of several
     sources, this is their mean; it also validates with random convolutions, this does not. Batch norm that is trained
     normalises the three versions together.
 

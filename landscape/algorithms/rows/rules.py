@@ -48,7 +48,7 @@ ROWS = (
     Method(
         "and-mask",
         "AND-Mask",
-        "Parascandolo et al. 2021, Section 3.1",
+        "Parascandolo et al. 2021",
         "rules.and_mask",
         ANDMaskOptions,
         fewest_domains=2,

@@ -14,7 +14,7 @@ _EPSILON = 1e-10
 
 
 def build(setup: Setup) -> Composed:
-    """AND-Mask (Parascandolo et al. 2021, "Learning explanations that are hard to vary", Section 3.1).
+    """AND-Mask (Parascandolo et al. 2021, "Learning explanations that are hard to vary").
 
     L2 is added after the rule: the optimizer decays masked coordinates, too.
     """
