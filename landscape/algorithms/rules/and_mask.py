@@ -27,7 +27,11 @@ def build(setup: Setup) -> Composed:
 
 
 def sign_agreement(gradients: Tensor) -> Tensor:
-    """``|mean_d sign(g_d)|`` of gradients (n, *shape), at each coordinate; a zero agrees with no sign."""
+    """``|mean_d sign(g_d)|`` of gradients (n, *shape), at each coordinate; a zero agrees with no sign.
+
+    >>> sign_agreement(Tensor([[1, 2, 0], [3, -1, 1]]))
+    tensor([1.0000, 0.0000, 0.5000])
+    """
     return gradients.sign().mean(0).abs()
 
 
@@ -38,6 +42,9 @@ def and_mask(gradients: Tensor, tau: float, *, geometric: bool = False) -> Tenso
         gradients: (n, *shape) of one tensor.
         tau: smallest agreement.
         geometric: ``sign(mean_d g_d) exp(mean_d log(|g_d| + 1e-10))`` in place of the mean.
+
+    >>> and_mask(Tensor([[1, 2], [3, -1]]), 1.0)
+    tensor([4., 0.])
     """
     mask = (sign_agreement(gradients) >= tau).to(gradients.dtype)
     mean = gradients.mean(0)
