@@ -123,6 +123,11 @@ def domains_of(
     return first, second
 
 
+def domains_of_run(config: RunConfig, images: DomainImages | Listing) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Sources and targets of a configuration, as :func:`domains_of` has them."""
+    return domains_of(images, config.sources, _given_targets(config))
+
+
 def spelled_out(config: RunConfig, images: DomainImages | Listing) -> RunConfig:
     """A configuration with the full names of its domains, and one form for one task, whichever way it was given.
 
@@ -133,7 +138,7 @@ def spelled_out(config: RunConfig, images: DomainImages | Listing) -> RunConfig:
         InputError: see :func:`domains_of`.
     """
     domains = tuple(domain_name(name, images.domains, images.aliases) for name in config.domains)
-    sources, targets = domains_of(images, config.sources, _given_targets(config))
+    sources, targets = domains_of_run(config, images)
     target = targets[0]
     if len(targets) == 1 and len(sources) + 1 == len(images.domains):
         sources, targets = (), ()
@@ -159,7 +164,7 @@ def open_task(config: RunConfig, *, cache: Path | str | None = None, progress: b
             f"{lacking[0]!r} is a domain of {listing.name}, but not among those in use; "
             f"name it too: --domains {' '.join((*listing.domains, *lacking))}."
         )
-    sources, targets = domains_of(listing, config.sources, _given_targets(config))
+    sources, targets = domains_of_run(config, listing)
     # Of several targets the named one is looked at, if it is among them.
     named = _given_targets(config)
     target = domain_name(config.target, targets, listing.aliases) if named else targets[0]

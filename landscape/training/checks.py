@@ -11,7 +11,7 @@ from torch import Tensor
 
 from landscape.config import RunConfig
 from landscape.data import Task
-from landscape.data.task import domains_of
+from landscape.data.task import domains_of_run
 from landscape.errors import InputError
 from landscape.training.run import Run
 from landscape.training.state import saved_step
@@ -56,8 +56,7 @@ def check_task(config: RunConfig, task: Task) -> None:
     Raises:
         InputError: it trains on other domains, or leaves others out.
     """
-    given = config.targets or (() if config.sources else (config.target,))
-    wanted = domains_of(task.images, config.sources, given)
+    wanted = domains_of_run(config, task.images)
     if wanted != (task.sources, task.targets):
         words = [
             f"{', '.join(sources)} to train on, {', '.join(targets)} unseen"

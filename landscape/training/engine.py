@@ -20,7 +20,7 @@ from landscape.config import RunConfig
 from landscape.data import DomainImages, Minibatches, Task, augmentation_of, normalise, open_task, spelled_out
 from landscape.data.images import list_images
 from landscape.data.listing import Listing
-from landscape.data.task import domains_of
+from landscape.data.task import domains_of_run
 from landscape.errors import InputError
 from landscape.fields import known
 from landscape.hardware import resolve_device, resolve_precision, step_timer, to_channels_last
@@ -97,7 +97,7 @@ def plan(config: RunConfig, *, root: Path | str = "checkpoints", share_trunk: bo
     listing = list_images(config.data, data_dir=config.data_dir, domains=config.domains)
     run = locate(config, root=root, share_trunk=share_trunk, images=listing)
     config = run.config
-    sources, targets = domains_of(listing, config.sources, config.targets or (config.target,))
+    sources, targets = domains_of_run(config, listing)
     lines = [
         f"data:  {listing.name}, {len(listing.classes)} classes; {', '.join(sources)} to train on, "
         f"{', '.join(targets)} unseen",
@@ -159,7 +159,7 @@ def check_run(config: RunConfig, images: DomainImages | Listing, trained: np.nda
         InputError: something is lacking.
     """
     config = with_own_options(spelled_out(config, images))
-    sources, _ = domains_of(images, config.sources, config.targets or (config.target,))
+    sources, _ = domains_of_run(config, images)
     rows = {source: (images.domain == images.domains.index(source)) & trained for source in sources}
     check_method(config, {source: set(images.labels[chosen].tolist()) for source, chosen in rows.items()})
     counts = tuple(int(chosen.sum()) for chosen in rows.values())
